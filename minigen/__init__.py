@@ -1,0 +1,1 @@
+"""minigen: diffusion and autoregressive models from scratch in NumPy."""
