@@ -1,0 +1,40 @@
+"""Endless minibatches for training: whole examples in shuffled epochs, or random crops of one long sequence."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Endless minibatches (batch_size, ...) of array (N, ...): each epoch visits the examples in a fresh order.
+
+    The N % batch_size examples left at the end of an epoch wait for the next one, so all batches have one size.
+    """
+    if not 1 <= batch_size <= len(array):
+        raise ValueError(f"batches: batch_size must lie in 1..{len(array)} (examples in array), got {batch_size}")
+
+    def endless() -> Iterator[np.ndarray]:
+        while True:
+            order = rng.permutation(len(array))
+            for start in range(0, len(array) - batch_size + 1, batch_size):
+                yield array[order[start : start + batch_size]]
+
+    return endless()  # a generator of its own, so that bad arguments fail in the call and not in the first step
+
+
+def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Endless minibatches (batch_size, length) of stretches of tokens (L,) that start anywhere."""
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 1:
+        raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {tokens.shape}")
+    if not 1 <= length <= len(tokens):
+        raise ValueError(f"crops: length must lie in 1..{len(tokens)} (tokens given), got {length}")
+    if batch_size < 1:
+        raise ValueError(f"crops: batch_size must be at least 1, got {batch_size}")
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (L - length + 1, length), a view
+
+    def endless() -> Iterator[np.ndarray]:
+        while True:
+            yield windows[rng.integers(len(windows), size=batch_size)]
+
+    return endless()

@@ -1,0 +1,306 @@
+"""The engine: a Tensor remembers how it was computed, and `backward` walks that history in reverse.
+
+Reverse-mode automatic differentiation (Baydin et al. 2018, section 3.2) in four ideas:
+
+1. an **op** is a NumPy function that returns its value and, for every argument, a *vector-Jacobian product* (vjp):
+   a function from the gradient of the loss by the value to the gradient of the loss by that argument;
+2. running an op on Tensors leaves a `Node` behind: whose value it was computed from, and the vjps;
+3. a node is always younger than its parents, so going from the youngest node to the oldest visits every node after
+   all the nodes that use it: no recursion, no separate sort;
+4. what all ops have in common (un-broadcasting, dtypes, adding up, freeing memory) happens here, once.
+"""
+
+import contextlib
+import ctypes
+import functools
+import heapq
+import inspect
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+_ages = itertools.count()
+_recording = True
+
+
+class Node:
+    """One step of the history: the gradient that arrives here goes on to `parents`, through `rules`.
+
+    A leaf (a Tensor that was not computed) has no parents; the gradients that reach it add up in `grad`.
+    """
+
+    __slots__ = ("age", "dtype", "grad", "name", "parents", "rules", "shape")
+
+    def __init__(self, name: str, value: np.ndarray, parents: tuple, rules) -> None:
+        self.name = name
+        self.parents = parents  # one Node an argument; None for an argument that needs no gradient
+        self.rules = rules  # one vjp an argument, or one function that gives all gradients; None once used
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.grad = None
+        self.age = next(_ages)
+
+
+class Tensor:
+    """An array of floats whose gradient can be asked for.
+
+    Args:
+        data: array, number or nested list of floats; copied. Python floats become float32 (the default of parameters),
+            NumPy arrays and scalars keep their float dtype.
+        requires_grad: whether `backward` should fill `grad`.
+
+    Raises:
+        TypeError: if `data` does not hold floats (integers, booleans, complex numbers, objects, strings).
+    """
+
+    __slots__ = ("__weakref__", "_data", "node")
+    __array_ufunc__ = None  # so that `ndarray * Tensor` asks the Tensor instead of building an array of objects
+
+    def __init__(self, data, requires_grad: bool = True) -> None:
+        if isinstance(data, Tensor):
+            data = data._data
+        array = np.array(data, order="C")
+        if array.dtype.kind != "f":
+            raise TypeError(
+                f"Tensor: data has dtype {array.dtype}; tensors hold floats (tokens and labels stay ndarrays)"
+            )
+        if not isinstance(data, (np.ndarray, np.floating)):
+            array = array.astype(np.float32)
+        array.flags.writeable = False
+        self._data = array
+        self.node = Node("leaf", array, (), ()) if requires_grad else None
+
+    @property
+    def data(self) -> np.ndarray:
+        """The value, read-only: a later `backward` may need it. Assign a new array to replace it."""
+        return self._data
+
+    @data.setter
+    def data(self, array: np.ndarray) -> None:
+        if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
+            came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
+        if array.flags.writeable:
+            array = array.copy()
+            array.flags.writeable = False
+        self._data = array
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """Sum of the gradients of all `backward` calls so far (of a leaf; None otherwise). An array of its own."""
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, gradient: np.ndarray | None) -> None:
+        if self.node is None or self.node.parents != ():
+            raise ValueError("Tensor.grad: only a leaf that requires a gradient has one")
+        if gradient is not None and np.shape(gradient) != self.shape:
+            raise ValueError(f"Tensor.grad: expected shape {self.shape}, got {np.shape(gradient)}")
+        self.node.grad = None if gradient is None else np.array(gradient, self.dtype)
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    shape = property(lambda self: self._data.shape)
+    dtype = property(lambda self: self._data.dtype)
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+
+    def item(self) -> float:
+        """The value of a tensor of one element, as a Python float."""
+        return self._data.item()
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value that may be written to."""
+        return self._data.copy()
+
+    def detach(self) -> "Tensor":
+        """The same value without its history."""
+        return Tensor(self._data, requires_grad=False)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __repr__(self) -> str:
+        origin = "" if self.node is None or self.node.name == "leaf" else f", from={self.node.name}"
+        return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{origin})"
+
+    def backward(self, create_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to the `grad` of every leaf that self was computed from.
+
+        The graph is freed on the way. Nothing is added if an error stops the walk.
+
+        Raises:
+            ValueError: if self is not a scalar; if `create_graph` asks for gradients that can be differentiated again.
+            RuntimeError: if self has no history, or a part of its history was already used by another `backward`.
+        """
+        if create_graph:
+            raise ValueError("backward: create_graph=True asks for gradients of gradients; this engine has none")
+        if self.size != 1:
+            raise ValueError(f"backward: starts from a scalar, of one element; this tensor has shape {self.shape}")
+        if self.node is None:
+            raise RuntimeError(
+                "backward: this tensor has no history (computed under no_grad(), or from constants only)"
+            )
+        gradients = {self.node: np.ones(self.shape, self.dtype)}
+        waiting = [(-self.node.age, self.node)]  # a heap: the youngest node first
+        leaves = []
+        while waiting:
+            node = heapq.heappop(waiting)[1]
+            g = gradients.pop(node)
+            rules, parents = node.rules, node.parents
+            if rules is None:
+                raise RuntimeError(
+                    f"backward: the graph behind {node.name!r} was freed by an earlier backward(); compute it anew"
+                )
+            if not parents:
+                leaves.append((node, g))
+                continue
+            node.rules = None  # free what the rules saved as soon as it was used
+            node.parents = None
+            if callable(rules):
+                contributions = rules(g)
+            else:
+                contributions = [None if parent is None else rule(g) for parent, rule in zip(parents, rules)]
+            for parent, d in zip(parents, contributions):
+                if parent is None:
+                    continue
+                if d.shape != parent.shape:
+                    d = _unbroadcast(d, parent.shape)
+                if d.dtype != parent.dtype:
+                    d = d.astype(parent.dtype)
+                if parent in gradients:
+                    gradients[parent] = gradients[parent] + d  # never in place: a rule may hand the same array to two
+                else:
+                    gradients[parent] = d
+                    heapq.heappush(waiting, (-parent.age, parent))
+        for node, g in leaves:
+            node.grad = g.copy() if node.grad is None else node.grad + g
+
+
+def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
+    """Sum g over the axes along which an argument of `shape` was repeated: the transpose of broadcasting."""
+    extra = g.ndim - len(shape)
+    if extra and g.size:
+        rows = g.reshape(int(np.prod(g.shape[:extra])), -1)
+        g = (np.ones(len(rows), g.dtype) @ rows).reshape(g.shape[extra:])  # a product sums faster than .sum(axis=0)
+    elif extra:
+        g = g.sum(axis=tuple(range(extra)))
+    repeated = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
+    return g.sum(axis=repeated, keepdims=True) if repeated else g
+
+
+def _own(value, dtype: np.dtype | None, keep: bool):
+    """An argument that is not a Tensor, in the form an op may compute with and a rule may keep."""
+    if isinstance(value, np.floating) and dtype is not None:
+        return dtype.type(value)  # a float64 scalar must not widen a float32 graph
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and dtype is not None and value.dtype != dtype:
+            return value.astype(dtype)
+        if keep and value.flags.writeable:
+            return value.copy()  # the caller may write to it before backward() reads it
+    return value
+
+
+def op(function: Callable, joint: bool = False) -> Callable:
+    """Make a differentiable op of a NumPy function that returns `value, vjp_0, vjp_1, ...`.
+
+    The function gets plain arrays. One vjp belongs to each of its first arguments, in order; None stands for an
+    argument that has no gradient (indices, labels, settings), and so do missing ones at the end.
+    A vjp must not refer to a Tensor (it would keep the whole graph alive), and must not write to the gradient it gets.
+    """
+    name = function.__name__
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def apply(*args, **settings):
+        for value in settings.values():
+            if type(value) is Tensor:  # a Tensor given by name: find its place
+                bound = signature.bind(*args, **settings)
+                bound.apply_defaults()
+                args, settings = bound.args, bound.kwargs
+                break
+        dtype, record = None, False
+        for value in args:
+            if type(value) is Tensor:
+                record = record or value.node is not None
+                if dtype is None:
+                    dtype = value._data.dtype
+                elif dtype is not value._data.dtype:
+                    dtype = np.promote_types(dtype, value._data.dtype)
+        record = record and _recording
+        arrays = [
+            value._data if type(value) is Tensor else value if type(value) in _PLAIN else _own(value, dtype, record)
+            for value in args
+        ]
+        try:
+            value, *rules = function(*arrays, **settings)
+        except (ValueError, IndexError) as error:
+            kind = IndexError if type(error) is IndexError else ValueError
+            shapes = ", ".join(str(a.shape) for a in arrays if isinstance(a, np.ndarray))
+            raise kind(f"{name}: {error} [shapes {shapes}]") from None
+        if type(value) is not np.ndarray:
+            value = np.asarray(value)
+        if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f") and value.dtype != dtype:
+            raise TypeError(
+                f"{name}: gives {value.dtype} from {dtype} tensors; tensors compute with floats of one kind"
+            )
+        if not record and any(value is a for a in arrays):
+            value = value.copy()
+        value.flags.writeable = False
+        result = Tensor.__new__(Tensor)
+        result._data = value
+        result.node = None
+        if record:
+            parents = tuple([a.node if type(a) is Tensor else None for a in args])
+            if joint:
+                rules = rules[0]
+            elif len(rules) < len(parents) or None in rules:
+                for place, parent in enumerate(parents):
+                    if parent is not None and (place >= len(rules) or rules[place] is None):
+                        raise TypeError(f"{name}: argument {place} has no gradient; give it as a number or an ndarray")
+            result.node = Node(name, value, parents, rules)
+        return result
+
+    return apply
+
+
+joint_op = functools.partial(op, joint=True)
+"""The same for `value, vjp`, where one rule gives the gradients of all arguments in a tuple, sharing their work."""
+
+_PLAIN = frozenset([float, int, bool, tuple, type(None), str, slice])
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Within this block nothing is recorded: values cost no memory, and have no gradient."""
+    global _recording
+    before, _recording = _recording, False
+    try:
+        yield
+    finally:
+        _recording = before
+
+
+def keep_freed_memory() -> bool:
+    """Ask the C library to keep freed memory in the process instead of giving it back to the system; True if it agreed.
+
+    Every op makes a fresh array. glibc hands arrays above 128 kB back to the system when they are freed, and the next
+    step pays for each page again: 8,000 to 18,000 page faults a training step, about a third of its time. With these
+    two settings the memory stays with the process and is used again. They change the whole process, so they can be
+    switched off with the environment variable MINIGEN_KEEP_MEMORY=0, and systems without glibc's `mallopt` do without.
+    """
+    if os.environ.get("MINIGEN_KEEP_MEMORY") == "0" or not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    mmap_threshold, trim_threshold = -3, -1
+    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
