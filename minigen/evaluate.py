@@ -21,13 +21,11 @@ class Bits:
 
     def __str__(self) -> str:
         error = "" if self.standard_error is None else f" ± {self.standard_error:.3f}"
-        kind = " (of a density: depends on the data's unit)" if self.density else ""
-        return f"{'=' if self.exact else '<='} {self.value:.3f}{error} bits/dim{kind}"
+        unit = "bits/dim of a density" if self.density else "bits/dim"
+        return f"{'=' if self.exact else '<='} {self.value:.3f}{error} {unit}"
 
 
-def bits_per_dim(
-    model, x: np.ndarray, rng: np.random.Generator | None = None, bin_width: float | None = None, chunk: int = 128
-) -> Bits:
+def bits_per_dim(model, x: np.ndarray, rng: np.random.Generator | None = None, bin_width: float | None = None) -> Bits:
     """Mean of -log2 p(x) / dimensions over test data x (B, ...); one long token sequence (L,) is a batch of one.
 
     Exact where the model has `log_prob`; otherwise an estimate of `bound`, which needs rng. A model that declares
@@ -36,26 +34,24 @@ def bits_per_dim(
     log P(x) >= E_u log p(x + u) + D log(bin_width), u uniform over one bin (Theis et al. 2016, eq. 4). Without it they
     are reported as densities.
     """
-    x = np.asarray(x)
-    if x.size == 0:
-        raise ValueError(f"bits_per_dim: x is empty (shape {x.shape})")
-    x = x[None] if x.ndim == 1 else x
+    x = np.asarray(x)[None] if np.ndim(x) == 1 else np.asarray(x)
     exact, density = hasattr(model, "log_prob"), getattr(model, "density", False)
+    if x.size == 0:
+        raise ValueError(f"bits_per_dim: x is empty, shape {x.shape}")
+    if bin_width is not None and not density:
+        raise ValueError("bits_per_dim: bin_width is for densities, and this model gives probabilities")
     if rng is None and (bin_width is not None or not exact):
         raise ValueError("bits_per_dim: a bound is estimated by sampling: pass rng")
-    if bin_width is not None and not density:
-        raise ValueError("bits_per_dim: bin_width is for densities only; this model gives probabilities")
     nats = []
-    for part in (x[i : i + chunk] for i in range(0, len(x), chunk)):
+    for part in np.split(x, range(128, len(x), 128)):  # a whole test set at once would fill the memory
         if bin_width is not None:
             part = part + rng.uniform(-bin_width / 2, bin_width / 2, part.shape)
         nats.append(model.log_prob(part) if exact else model.bound(part, rng))
-    dimensions = x[0].size
-    bits = -np.concatenate(nats, dtype=np.float64) / (dimensions * np.log(2))  # (B,)
+    bits = -np.concatenate(nats, dtype=np.float64) / (x[0].size * np.log(2))  # (B,)
     if bin_width is not None:
         bits, exact, density = bits - np.log2(bin_width), False, False
-    error = bits.std(ddof=1) / np.sqrt(len(bits)) if len(bits) > 1 else None
-    return Bits(float(bits.mean()), None if error is None else float(error), exact, density)
+    error = float(bits.std(ddof=1) / np.sqrt(len(bits))) if len(bits) > 1 else None
+    return Bits(float(bits.mean()), error, exact, density)
 
 
 class SampleMetrics(NamedTuple):
@@ -76,18 +72,15 @@ def sample_metrics(
     Distances are Euclidean between pixels / (levels - 1). As many samples as test images. The floor of the last metric
     is the distance of the test images to the training images.
     """
-    for name, x in (("samples", samples), ("test", test), ("train", train)):
-        if np.asarray(x).dtype.kind not in "ui":
-            raise TypeError(f"sample_metrics: {name} must hold integer levels (data.to_levels), got {x.dtype}")
+    if any(np.asarray(x).dtype.kind not in "ui" for x in (samples, test, train)):
+        raise TypeError("sample_metrics: samples, test and train must hold integer levels; see data.to_levels")
     samples, test, train = (np.asarray(x) / (levels - 1) for x in (samples, test, train))
+    real = train[rng.choice(len(train), size=len(test), replace=False)]
 
     def metrics(x: np.ndarray, fresh: np.ndarray) -> SampleMetrics:
-        distance = nearest_training_distance(fresh, train).mean()
-        return SampleMetrics(
-            one_nn_accuracy(x, test), *precision_recall(x, test), sliced_wasserstein(x, test, rng), float(distance)
-        )
+        wasserstein, distance = sliced_wasserstein(x, test, rng), nearest_training_distance(fresh, train)
+        return SampleMetrics(one_nn_accuracy(x, test), *precision_recall(x, test), wasserstein, float(distance.mean()))
 
-    real = train[rng.choice(len(train), size=len(test), replace=False)]
     return metrics(samples, samples), metrics(real, test)
 
 
@@ -140,25 +133,22 @@ def nearest_training_distance(samples: np.ndarray, train: np.ndarray) -> np.ndar
     return _distances(samples, train).min(axis=1)
 
 
-def _rows(samples: np.ndarray, real: np.ndarray, same_number: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets as float64 matrices, one example a row."""
-    if len(samples) == 0 or len(real) == 0 or np.shape(samples)[1:] != np.shape(real)[1:]:
-        raise ValueError(f"two sets of examples of one shape are needed, got {np.shape(samples)}, {np.shape(real)}")
+def _rows(samples: np.ndarray, real: np.ndarray, same_number: bool = False) -> list[np.ndarray]:
+    """Two sets of examples as float64 matrices, one example a row."""
+    shapes = f"got shapes {np.shape(samples)} and {np.shape(real)}"
+    if np.shape(samples)[1:] != np.shape(real)[1:] or not np.size(samples) or not np.size(real):
+        raise ValueError(f"samples and real examples must be of one shape and not empty, {shapes}")
     if same_number and len(samples) != len(real):
-        raise ValueError(f"as many samples as real examples are needed, got {len(samples)} and {len(real)}")
-    rows = [np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (samples, real)]
-    if not all(np.isfinite(x).all() for x in rows):
+        raise ValueError(f"as many samples as real examples are needed, {shapes}")
+    if not (np.isfinite(samples).all() and np.isfinite(real).all()):
         raise ValueError("samples or real examples hold NaN or infinity")
-    return rows[0], rows[1]
+    return [np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (samples, real)]
 
 
-def _distances(x: np.ndarray, y: np.ndarray, chunk: int = 256) -> np.ndarray:
-    """Euclidean distances (N, M), the differences taken outright: exact zeros for copies, exact ties for ties."""
-    out = np.empty((len(x), len(y)))
-    for i in range(0, len(x), chunk):
-        square = (x[i : i + chunk] ** 2).sum(1)[:, None] + (y**2).sum(1) - 2 * x[i : i + chunk] @ y.T
-        out[i : i + chunk] = np.sqrt(np.maximum(square, 0))
-    return out
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Euclidean distances (N, M). Levels / 16 are dyadic fractions: their ties and zeros come out exact."""
+    square = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
+    return np.sqrt(np.maximum(square, 0))
 
 
 def crps(paths: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -168,9 +158,8 @@ def crps(paths: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """
     paths, observed = _forecast(paths, observed)
     n = len(paths)
-    rank = np.arange(1, n + 1)[:, None]
-    # sorted, the mean of |X - X'| over pairs of different paths is 2 sum (2 i - n - 1) x_(i) / (n (n - 1))
-    spread = ((2 * rank - n - 1) * np.sort(paths, axis=0)).sum(axis=0) / (n * (n - 1))
+    weight = 2 * np.arange(1, n + 1)[:, None] - n - 1  # sum over pairs |x_i - x_j| = sum_i (2 i - n - 1) x_(i), sorted
+    spread = (weight * np.sort(paths, axis=0)).sum(axis=0) / (n * (n - 1))  # E|X - X'| / 2
     return np.abs(paths - observed).mean(axis=0) - spread
 
 

@@ -56,7 +56,7 @@ def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
     x = np.asarray(x)
     if x.dtype.kind not in "ui":
         raise TypeError(f"to_signed: x must hold integer levels, got dtype {x.dtype}")
-    if x.size and not (0 <= x.min() and x.max() < levels):
+    if x.size and not (x.min() >= 0 and x.max() < levels):
         raise ValueError(f"to_signed: x must lie in 0..{levels - 1}, got {x.min()}..{x.max()}")
     return (x / (levels - 1) * 2 - 1).astype(np.float32)
 

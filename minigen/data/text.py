@@ -36,7 +36,7 @@ class Text:
     def decode(self, tokens: np.ndarray) -> str:
         """Tokens (L,) -> characters. Raises IndexError for a token outside the vocabulary."""
         tokens = np.asarray(tokens)
-        if tokens.size and not (0 <= tokens.min() and tokens.max() < len(self.vocabulary)):
+        if tokens.size and not (tokens.min() >= 0 and tokens.max() < len(self.vocabulary)):
             raise IndexError(f"decode: tokens must lie in 0..{len(self.vocabulary) - 1}, got {tokens}")
         return "".join(self.vocabulary[token] for token in tokens)
 
