@@ -1,0 +1,248 @@
+"""Markov chains and n-grams: the past that counts is one state, or the last few symbols.
+
+Chains after Levin, Peres and Wilmer (LPW), "Markov Chains and Mixing Times" (2nd ed.), chapters 1 and 4; n-grams after
+Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling" (TR-10-98, 1998), chapter 2.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy as np
+
+
+def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
+    """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) becomes a batch of one."""
+    x = np.atleast_2d(x)
+    if x.dtype.kind not in "iu" or x.ndim != 2:
+        raise TypeError(f"x: expected integer tokens of shape (L,) or (B, L), got {x.dtype} of shape {x.shape}")
+    if x.size and not 0 <= x.min() <= x.max() < vocab_size:
+        raise IndexError(f"x: expected tokens in 0..{vocab_size - 1}, got {x.min()}..{x.max()}")
+    return x.astype(np.int64)
+
+
+def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
+    """Windows of `size` neighbours of x (B, L) as integers, the newest symbol the last digit: (B, L - size + 1).
+
+    In base V = vocab_size, code // V drops the newest symbol and code % V^(size-1) drops the oldest.
+    """
+    count = max(x.shape[-1] - size + 1, 0)
+    codes = np.zeros((len(x), count), np.int64)
+    for offset in range(size):
+        codes = codes * vocab_size + x[:, offset : offset + count]
+    return codes
+
+
+def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    p = np.array(p, np.float64)
+    if p.shape != shape or (p < 0).any() or not np.allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-8):
+        raise ValueError(f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis; got {p.shape}:\n{p}")
+    return p
+
+
+def draw(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One symbol from every row of (B, V) by inverting its distribution function: (B,)."""
+    return (rng.random((len(probabilities), 1)) >= probabilities.cumsum(axis=-1)[:, :-1]).sum(axis=-1)
+
+
+class MarkovChain:
+    """A chain on the states 0..V-1: transition[i, j] = P(next = j | now = i), shape (V, V).
+
+    initial (V,) is the distribution of the first state; None starts in the stationary distribution.
+    """
+
+    def __init__(self, transition: np.ndarray, initial: np.ndarray | None = None):
+        states = len(transition)
+        self.transition = as_probabilities("transition", transition, (states, states))
+        self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
+
+    @classmethod
+    def enlarge(cls, conditional: np.ndarray) -> MarkovChain:
+        """A chain of order p as a chain of order 1: its state is the tuple of the last p symbols.
+
+        conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new chain has V^p states,
+        each the window code of its tuple, so state % V is the newest symbol. It can only shift: (a, b) moves to (b, c).
+        """
+        conditional = np.asarray(conditional, np.float64)
+        vocab_size, order = conditional.shape[-1], conditional.ndim - 1
+        if order < 1 or len(set(conditional.shape)) != 1:
+            raise ValueError(f"conditional: expected p + 1 equal axes (V, ..., V), p >= 1, got {conditional.shape}")
+        states = vocab_size**order
+        now = np.arange(states)[:, None]
+        after = (now * vocab_size + np.arange(vocab_size)) % states  # append the next symbol, drop the oldest
+        transition = np.zeros((states, states))
+        transition[now, after] = conditional.reshape(states, vocab_size)
+        return cls(transition)
+
+    @classmethod
+    def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> MarkovChain:
+        """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
+
+        order > 1 enlarges the state (see `enlarge`; the matrix has states^order rows: beyond a few thousand use NGram).
+        A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every count.
+        """
+        codes = window_codes(as_tokens(x, states), states, order + 1)
+        counts = np.bincount(codes.ravel(), minlength=states ** (order + 1)).reshape((states,) * (order + 1))
+        counts = counts + pseudocount
+        left = counts.sum(axis=-1, keepdims=True)
+        if (left == 0).any():
+            raise ValueError(f"x: {(left == 0).sum()} of {left.size} contexts are never left; give a pseudocount > 0")
+        return cls.enlarge(counts / left)
+
+    def stationary(self) -> np.ndarray:
+        """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if there is more than one."""
+        size = len(self.transition)
+        equations = np.vstack([self.transition.T - np.eye(size), np.ones(size)])  # pi (P - I) = 0 and sum(pi) = 1
+        pi, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)
+        if rank < size:
+            raise ValueError("transition: several closed classes, so the stationary distribution is not unique")
+        return np.maximum(pi, 0) / np.maximum(pi, 0).sum()  # rounding can leave -1e-17 on a state never returned to
+
+    def distance(self, steps: int, stationary: np.ndarray | None = None) -> float:
+        """d(t) = max_x TV(P^t(x, .), pi): total variation to stationarity from the worst start (LPW section 4.4)."""
+        pi = self.stationary() if stationary is None else stationary
+        return float(0.5 * np.abs(np.linalg.matrix_power(self.transition, steps) - pi).sum(axis=1).max())
+
+    def mixing_time(self, epsilon: float = 0.25) -> int:
+        """min{t : d(t) <= epsilon} (LPW section 4.5). d never rises with t, so: double t until it is met, then bisect.
+
+        ValueError if it is not met within 2^40 steps: a periodic chain never mixes.
+        """
+        pi, late = self.stationary(), 1
+        while self.distance(late, pi) > epsilon:
+            late *= 2
+            if late > 2**40:
+                raise ValueError(f"transition: d(t) is still {self.distance(late, pi):.3f} after 2^40 steps")
+        return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps, pi))
+
+    def entropy_rate(self) -> float:
+        """H = - sum_i pi_i sum_j P_ij log P_ij, nats a step (Cover and Thomas, theorem 4.2.4)."""
+        p = self.transition
+        return float(-self.stationary() @ (p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+
+    def is_reversible(self, tolerance: float = 1e-10) -> bool:
+        """Detailed balance, pi_i P_ij = pi_j P_ji for all i, j (LPW section 1.6): is time reversible?"""
+        flow = self.stationary()[:, None] * self.transition
+        return bool(np.abs(flow - flow.T).max() <= tolerance)
+
+    def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
+        """n paths (n, length) of states."""
+        x = np.empty((n, length), np.int64)
+        start = self.stationary() if self.initial is None else self.initial
+        for position in range(length):
+            rows = self.transition[x[:, position - 1]] if position else np.tile(start, (n, 1))
+            x[:, position] = draw(rows, rng)
+        return x
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}); -inf for an impossible path."""
+        x = as_tokens(x, len(self.transition))
+        start = self.stationary() if self.initial is None else self.initial
+        with np.errstate(divide="ignore"):
+            return np.log(start[x[:, 0]]) + np.log(self.transition[x[:, :-1], x[:, 1:]]).sum(axis=1)
+
+
+class NGram:
+    """The next symbol given the last `order` symbols, from counts; order = number of context symbols.
+
+    A ladder of contexts h of k = 0, 1, ..., order symbols; h' is h without its oldest symbol, V = vocab_size:
+
+        p_k(w | h) = gain_k(h w) + backoff_k(h) p_{k-1}(w | h'),     p_{-1} = 1 / V
+
+    * smoothing="kneser-ney": gain = max(c(h w) - D, 0) / c(h), backoff = D |{w : c(h w) > 0}| / c(h): interpolated,
+      with one discount D (Chen and Goodman, section 2.7). c counts occurrences on the top rung; below it c(h w) is the
+      number of different symbols seen before h w: how many contexts it completes, not how often.
+    * smoothing="additive": p_k = (c(h w) + a) / (c(h) + aV) with a = pseudocount: back to 1 / V, never to p_{k-1}.
+    * smoothing=None: maximum likelihood, gain = c(h w) / c(h), backoff = 0.
+
+    A context never seen has gain 0 and backoff 1: it is shortened until it was seen ("additive": uniform). So
+    p_k(. | h) sums to 1 for every context.
+
+    The start: a sequence begins without a past, so its token number i is predicted from the i tokens before it, by rung
+    i of the ladder, until `order` of them are there. So every token is scored, the first included, as GPT does from its
+    start token, and one function can score both.
+    """
+
+    def __init__(
+        self,
+        order: int,
+        vocab_size: int,
+        smoothing: str | None = "kneser-ney",
+        discount: float = 0.75,
+        pseudocount: float = 1.0,
+    ):
+        if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
+            raise ValueError(f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}")
+        if smoothing not in ("kneser-ney", "additive", None):
+            raise ValueError(f"smoothing: expected 'kneser-ney', 'additive' or None, got {smoothing!r}")
+        if not 0 <= discount <= 1 or pseudocount <= 0:
+            raise ValueError(f"need 0 <= discount <= 1 and pseudocount > 0, got {discount} and {pseudocount}")
+        self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
+        self.discount, self.pseudocount = discount, pseudocount
+        # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all contexts h and backoff.
+        self.windows, self.gains, self.contexts, self.backoffs = [], [], [], []
+
+    def fit(self, x: np.ndarray) -> NGram:
+        """Count the windows of x, (L,) or (B, L). Returns self."""
+        x = as_tokens(x, self.vocab_size)
+        if x.shape[1] <= self.order:
+            raise ValueError(f"x: expected sequences longer than order = {self.order}, got shape {x.shape}")
+        rungs = []
+        for k in reversed(range(self.order + 1)):
+            if k < self.order and self.smoothing == "kneser-ney":
+                codes = rungs[-1][0] % self.vocab_size ** (k + 1)  # each kind of window of the rung above counts once
+            else:
+                codes = window_codes(x, self.vocab_size, k + 1).ravel()
+            rungs.append(self._rung(*np.unique(codes, return_counts=True)))
+        self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*reversed(rungs)))
+        return self
+
+    def _rung(self, windows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The sorted windows h w of one rung and gain of each, the sorted contexts h and backoff of each."""
+        contexts, which, kinds = np.unique(windows // self.vocab_size, return_inverse=True, return_counts=True)
+        total = np.bincount(which, counts)  # c(h)
+        reserve = 0 * total
+        if self.smoothing == "kneser-ney":
+            counts, reserve = np.maximum(counts - self.discount, 0), self.discount * kinds
+        elif self.smoothing == "additive":
+            reserve = reserve + self.pseudocount * self.vocab_size
+            total = total + reserve
+        return windows, counts / total[which], contexts, reserve / total
+
+    def _climb(self, k: int, codes: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """p_k of the windows with these codes, given p_{k-1}."""
+        gain = look_up(codes, self.windows[k], self.gains[k], missing=0.0)
+        backoff = look_up(codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0)
+        return gain + backoff * (1 / self.vocab_size if self.smoothing == "additive" else below)
+
+    def conditional(self, context: np.ndarray) -> np.ndarray:
+        """P(next | context), (B, V), for contexts (B, k) of any length k: the last `order` symbols count."""
+        context = as_tokens(context, self.vocab_size)
+        p = np.full((len(context), self.vocab_size), 1 / self.vocab_size)
+        for k in range(min(self.order, context.shape[1]) + 1):
+            history = window_codes(context[:, context.shape[1] - k :], self.vocab_size, k)  # (B, 1)
+            p = self._climb(k, history * self.vocab_size + np.arange(self.vocab_size), p)
+        return p
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """log P(x) (B,) of sequences (B, L), nats, exact, every token scored; -inf where p = 0 (smoothing=None)."""
+        x = as_tokens(x, self.vocab_size)
+        p = np.full(x.shape, 1 / self.vocab_size)
+        for k in range(min(self.order + 1, x.shape[1])):
+            p[:, k:] = self._climb(k, window_codes(x, self.vocab_size, k + 1), p[:, k:])
+        with np.errstate(divide="ignore"):
+            return np.log(p).sum(axis=1)
+
+    def sample(self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None) -> np.ndarray:
+        """n sequences of `length` symbols, (n, length), which continue `prompt` (k,) if given, without it."""
+        prompt = np.zeros(0, np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)[0]
+        x = np.tile(np.append(prompt, np.zeros(length, np.int64)), (n, 1))
+        for position in range(len(prompt), len(prompt) + length):
+            x[:, position] = draw(self.conditional(x[:, max(position - self.order, 0) : position]), rng)
+        return x[:, len(prompt) :]
+
+
+def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:
+    """values[i] where table[i] == key (table sorted), `missing` where the table has no such key."""
+    at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return np.where(table[at] == keys, values[at], missing)
