@@ -1,0 +1,187 @@
+"""Networks: an MLP, a UNet, and the one Transformer, whose mask decides which family it serves.
+
+A network that denoises is called as `net(x, t, label=None)`: x (B, *shape) noisy, t (B,) or one number in [0, 1],
+label (B,) integers or None. It returns a Tensor shaped like x, and says the shape of one example in `net.shape`.
+"""
+
+import numpy as np
+
+from minigen import nn, ops
+from minigen.tensor import Tensor
+
+
+class Conditioning:
+    """What a denoiser is told besides x: the time, and perhaps a class, as one vector (B, width).
+
+    Class number `classes` stands for "no class was given", so that one network learns both (Ho & Salimans 2022).
+    """
+
+    def __init__(self, features: int, width: int, classes: int | None = None, *, rng) -> None:
+        self.features, self.classes = features, classes
+        self.time = nn.Linear(features, width, rng=rng)
+        self.label = nn.Embedding(classes + 1, width, rng=rng, std=0.02) if classes else None
+
+    def __call__(self, t, label, batch: int) -> Tensor:
+        vector = self.time(nn.sinusoidal(np.broadcast_to(t, batch), self.features))
+        if self.label is None:
+            if label is not None:
+                raise ValueError("label: this network was built without classes")
+            return vector
+        return vector + self.label(np.full(batch, self.classes) if label is None else np.broadcast_to(label, batch))
+
+
+class MLP:
+    """A multi-layer perceptron that denoises points or small images: [x, time] -> hidden layers with SiLU -> x.
+
+    Args:
+        shape: of one example, e.g. (2,).
+        width, layers: size and number of hidden layers.
+        time_features: numbers that stand for the time.
+        classes: number of classes, if it should be told one.
+    """
+
+    def __init__(self, shape, width: int = 128, layers: int = 3, time_features: int = 64, classes=None, *, rng) -> None:
+        self.shape, self.width, self.layers, self.time_features, self.classes = (
+            shape,
+            width,
+            layers,
+            time_features,
+            classes,
+        )
+        size = int(np.prod(shape))
+        self.first = nn.Linear(size, width, bias=False, rng=rng)
+        self.conditioning = Conditioning(time_features, width, classes, rng=rng)
+        self.hidden = [nn.Linear(width, width, rng=rng) for _ in range(layers - 1)]
+        self.last = nn.Linear(width, size, rng=rng)
+
+    def __call__(self, x, t, label=None) -> Tensor:
+        _check_examples(x, self.shape)
+        h = self.first(ops.reshape(x, (len(x), -1))) + self.conditioning(t, label, len(x))  # W [x, time] in two parts
+        for layer in self.hidden:
+            h = layer(ops.silu(h))
+        return self.last(ops.silu(h)).reshape(x.shape)
+
+
+class Block:
+    """One Transformer layer, normalised first: x + attention(norm(x)), then x + mlp(norm(x)) (Xiong et al. 2020)."""
+
+    def __init__(self, width: int, heads: int, layers: int, *, rng) -> None:
+        std, out_std = 0.02, 0.02 / (2 * layers) ** 0.5  # GPT-2: 2 layers additions to the residual stream
+        self.norm1 = nn.LayerNorm(width, bias=False)
+        self.attention = nn.Attention(width, heads, rng=rng, std=std, out_std=out_std)
+        self.norm2 = nn.LayerNorm(width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False, rng=rng, std=std)
+        self.down = nn.Linear(4 * width, width, bias=False, rng=rng, std=out_std)
+
+    def __call__(self, x, mask, cache=None) -> Tensor:
+        x = x + self.attention(self.norm1(x), mask, cache)
+        return x + self.down(ops.gelu(self.up(self.norm2(x))))
+
+
+class Transformer:
+    """The one Transformer of both families: of tokens, or of image patches; the mask says who may look at whom.
+
+    Args:
+        vocab_size: number of tokens it predicts (for tokens), with the output tied to the embedding; or
+        shape, patch: of one image (C, Y, X) and the side of the square patches it is cut into (for images).
+        context: most positions it can see (for tokens; an image has one position a patch).
+        layers, heads, width: size of the body.
+        mask: "causal" (a position looks at itself and to its left: autoregression), "full" (everywhere: diffusion),
+            "block" (at its own block of `block_size` positions and the blocks to its left: the hybrid).
+        extra_tokens: tokens that are read but never predicted (a start token, a mask token), numbered from vocab_size.
+        time: whether it is told the time (always for images).
+        classes: number of classes, if it should be told one.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int | None = None,
+        context: int | None = None,
+        layers: int = 4,
+        heads: int = 4,
+        width: int = 128,
+        mask: str = "causal",
+        *,
+        shape: tuple | None = None,
+        patch: int = 2,
+        block_size: int = 1,
+        extra_tokens: int = 0,
+        time: bool = False,
+        classes: int | None = None,
+        rng: np.random.Generator,
+    ) -> None:
+        if (vocab_size is None) == (shape is None):
+            raise ValueError("Transformer: give vocab_size (tokens) or shape (images), one of the two")
+        if shape is not None and (shape[1] % patch or shape[2] % patch):
+            raise ValueError(f"Transformer: patches of side {patch} do not tile an image of shape {shape}")
+        self.vocab_size, self.layers, self.heads, self.width, self.mask = vocab_size, layers, heads, width, mask
+        self.shape, self.patch, self.block_size, self.extra_tokens = shape, patch, block_size, extra_tokens
+        self.time, self.classes = time, classes
+        if shape is None:
+            self.context = context
+            self.tokens = nn.Embedding(vocab_size + extra_tokens, width, rng=rng, std=0.02)
+        else:
+            self.context = shape[1] * shape[2] // patch**2
+            self.inputs = nn.Linear(shape[0] * patch**2, width, rng=rng)
+            self.outputs = nn.Linear(width, shape[0] * patch**2, rng=rng, std=0.02)
+        self.positions = nn.Embedding(self.context, width, rng=rng, std=0.02)
+        self.conditioning = Conditioning(width, width, classes, rng=rng) if time or classes or shape else None
+        self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
+        self.norm = nn.LayerNorm(width, bias=False)
+        self._mask = attention_mask(mask, self.context, block_size)
+
+    def __call__(self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None) -> Tensor:
+        """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. With caches, x holds only the new tokens."""
+        if self.shape is None:
+            h = self.body(self.tokens(x), t, label, caches)
+            head = self.tokens.weight[: self.vocab_size] if self.extra_tokens else self.tokens.weight
+            return ops.linear(h, head)
+        _check_examples(x, self.shape)
+        (C, Y, X), p = self.shape, self.patch
+        grid = (len(x), C, Y // p, p, X // p, p)
+        patches = ops.transpose(ops.reshape(x, grid), (0, 2, 4, 1, 3, 5)).reshape(len(x), self.context, -1)
+        out = self.outputs(self.body(self.inputs(patches), t, label))  # (B, L, C p p)
+        out = out.reshape(len(x), Y // p, X // p, C, p, p)
+        return out.transpose(0, 3, 1, 4, 2, 5).reshape(x.shape)
+
+    def body(self, h: Tensor, t=None, label=None, caches=None) -> Tensor:
+        """Positions, layers and the last norm: (B, L, C) -> (B, L, C)."""
+        start = caches[0].seen if caches else 0
+        end = start + h.shape[1]
+        if end > self.context:
+            raise ValueError(f"Transformer: {end} positions, but its context is {self.context}")
+        h = h + self.positions.weight[start:end]
+        if self.conditioning is not None:
+            h = h + self.conditioning(t, label, len(h)).reshape(len(h), 1, -1)
+        mask = None if self.mask == "full" else self._mask[start:end, :end]
+        for i, block in enumerate(self.blocks):
+            h = block(h, mask, caches[i] if caches else None)
+        return self.norm(h)
+
+    def new_caches(self, batch: int) -> list[nn.KeyValueCache]:
+        """Empty caches, one a layer."""
+        return [nn.KeyValueCache(batch, self.context, self.width) for _ in self.blocks]
+
+    def attention_maps(self, x: np.ndarray) -> np.ndarray:
+        """Who looks at whom, for tokens x (B, L): (B, layers, H, L, L)."""
+        mask = self._mask[: x.shape[1], : x.shape[1]]
+        h = self.tokens(x) + self.positions.weight[: x.shape[1]]
+        maps = []
+        for block in self.blocks:
+            maps.append(block.attention.weights(block.norm1(h), mask))
+            h = block(h, mask)
+        return np.stack(maps, axis=1)
+
+
+def attention_mask(kind: str, length: int, block_size: int = 1) -> np.ndarray:
+    """(L, L) booleans, True where position i (row) may look at position j: "causal", "full" or "block"."""
+    i, j = np.ogrid[:length, :length]
+    masks = {"causal": j <= i, "full": (i >= 0) & (j >= 0), "block": j // block_size <= i // block_size}
+    if kind not in masks:
+        raise ValueError(f"mask: expected one of {sorted(masks)}, got {kind!r}")
+    return masks[kind]
+
+
+def _check_examples(x, shape: tuple) -> None:
+    if x.shape[1:] != tuple(shape) or not len(x):
+        raise ValueError(f"x: expected one or more examples of shape {tuple(shape)}, got an array of shape {x.shape}")

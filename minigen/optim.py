@@ -1,0 +1,181 @@
+"""Optimisers, learning-rate schedules and the moving average of parameters, all on one flat buffer.
+
+A model has dozens of small arrays; one long array is updated faster. Each step reads parameters and gradients into flat
+buffers, and leaves the parameters as read-only views of a *fresh* buffer: a graph recorded before the step keeps the
+old values, so its gradients stay those of the old values.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from minigen.tensor import Tensor
+
+
+class Optimizer:
+    """What all optimisers share: flat buffers, clipping, and the refusal of gradients that are not numbers.
+
+    Args:
+        parameters: `nn.parameters(model)`: Tensors by name.
+        lr: learning rate, a positive number; may be assigned between steps.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], lr: float) -> None:
+        if not isinstance(parameters, Mapping) or not parameters:
+            raise ValueError("parameters: expected the non-empty dict that nn.parameters(model) gives")
+        if not 0 < lr < math.inf:
+            raise ValueError(f"lr: expected a positive number, got {lr}")
+        self.lr = lr
+        self.steps = np.zeros((), np.int64)
+        # matrices before vectors, so that weight decay concerns one slice of the buffer
+        self._parameters = dict(sorted(parameters.items(), key=lambda item: item[1].ndim < 2))
+        self._matrix_size = sum(p.size for p in self._parameters.values() if p.ndim >= 2)
+        self._gradient = np.empty_like(_flatten(self._parameters))
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters.values():
+            parameter.grad = None
+
+    def step(self, max_norm: float | None = None) -> float:
+        """Move the parameters along their gradients; returns the norm of the whole gradient before clipping.
+
+        Args:
+            max_norm: a gradient longer than this is scaled down to it. A parameter without gradient counts as zero.
+
+        Raises:
+            FloatingPointError: naming a parameter whose gradient has NaN or infinity; nothing was changed.
+        """
+        gradients = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.ravel() for p in self._parameters.values()]
+        gradient = np.concatenate(gradients, out=self._gradient)
+        norm = math.sqrt(gradient @ gradient)
+        if not math.isfinite(norm):
+            for name, g in zip(self._parameters, gradients):
+                if not np.isfinite(g).all():
+                    raise FloatingPointError(f"the gradient of {name} has NaN or infinity")
+            norm = float(np.linalg.norm(gradient.astype(np.float64)))  # only the square was too large for float32
+        if max_norm is not None and norm > max_norm:
+            gradient *= max_norm / norm
+        self.steps += 1
+        values = _flatten(self._parameters)
+        self._update(values, gradient)
+        _assign(self._parameters, values)
+        return norm
+
+
+def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
+    return np.concatenate([p.data.ravel() for p in parameters.values()])
+
+
+def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
+    """Make every parameter a read-only view of its part of `values`."""
+    values.flags.writeable = False
+    end = 0
+    for p in parameters.values():
+        start, end = end, end + p.size
+        p.data = values[start:end].reshape(p.shape)
+
+
+class SGD(Optimizer):
+    """x -= lr v, v = momentum v + g (as in `torch.optim.SGD`)."""
+
+    def __init__(self, parameters, lr: float, momentum: float = 0.0) -> None:
+        super().__init__(parameters, lr)
+        self.momentum = momentum
+        self.velocity = np.zeros_like(self._gradient)
+
+    def _update(self, values, gradient):
+        self.velocity *= self.momentum
+        self.velocity += gradient
+        values -= self.lr * self.velocity
+
+
+class Adam(Optimizer):
+    """Steps of about lr, scaled by running means of the gradient and of its square (Kingma & Ba 2015, algorithm 1)."""
+
+    def __init__(
+        self, parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        super().__init__(parameters, lr)
+        if not all(0 <= b < 1 for b in betas):
+            raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
+        self.betas, self.eps = betas, eps
+        self.first_moment = np.zeros_like(self._gradient)
+        self.second_moment = np.zeros_like(self._gradient)
+        self._scratch = np.empty_like(self._gradient)
+
+    def _update(self, values, gradient):
+        (b1, b2), k, s = self.betas, int(self.steps), self._scratch
+        self.first_moment *= b1  # m = b1 m + (1 - b1) g
+        self.first_moment += np.multiply(gradient, 1 - b1, out=s)
+        self.second_moment *= b2  # v = b2 v + (1 - b2) g^2
+        np.multiply(gradient, gradient, out=s)
+        s *= 1 - b2
+        self.second_moment += s
+        np.sqrt(self.second_moment, out=s)  # x -= lr m^ / (sqrt(v^) + eps), m^ = m / (1 - b1^k), v^ = v / (1 - b2^k)
+        s /= math.sqrt(1 - b2**k)
+        s += self.eps
+        np.divide(self.first_moment, s, out=s)
+        s *= self.lr / (1 - b1**k)
+        values -= s
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on matrices only, not on biases and norms."""
+
+    def __init__(
+        self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps)
+        self.weight_decay = weight_decay
+
+    def _update(self, values, gradient):
+        values[: self._matrix_size] *= 1 - self.lr * self.weight_decay
+        super()._update(values, gradient)
+
+
+def warmup_cosine(peak: float, warmup: float = 0.05, floor: float = 0.1) -> Callable[[float], float]:
+    """Learning rate by progress in [0, 1]: a straight rise to `peak`, then half a cosine down to `floor` * peak."""
+
+    def learning_rate(progress: float) -> float:
+        if progress < warmup:
+            return peak * (progress + 0.01) / (warmup + 0.01)
+        fall = (progress - warmup) / (1 - warmup)
+        return peak * (floor + (1 - floor) * (1 + math.cos(math.pi * fall)) / 2)
+
+    return learning_rate
+
+
+class EMA:
+    """Exponential moving average of parameters: average = d average + (1 - d) value, d rising to `decay` at the start.
+
+    Samples of diffusion models are drawn from the average: `with ema.applied(): model.sample(...)`.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay: expected a number in [0, 1), got {decay}")
+        self.decay = decay
+        self.steps = np.zeros((), np.int64)
+        self._parameters = dict(parameters)
+        self.average = _flatten(self._parameters)
+
+    def update(self) -> None:
+        """Take in the present values."""
+        d = min(self.decay, (1 + int(self.steps)) / (10 + int(self.steps)))
+        self.steps += 1
+        self.average *= d
+        self.average += (1 - d) * _flatten(self._parameters)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within this block the parameters have their average values."""
+        present = {name: p.data for name, p in self._parameters.items()}
+        _assign(self._parameters, self.average.copy())
+        try:
+            yield
+        finally:
+            for name, p in self._parameters.items():
+                p.data = present[name]

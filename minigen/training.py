@@ -1,0 +1,133 @@
+"""The one training loop: a generator, so that whoever trains can look, plot, save or stop between two steps."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from minigen.optim import EMA, Optimizer
+
+
+def train(
+    model,
+    batches: Iterable[np.ndarray],
+    steps: int | None = None,
+    optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None,
+    *,
+    seconds: float | None = None,
+    learning_rate: Callable[[float], float] | None = None,
+    max_norm: float | None = None,
+    ema: EMA | None = None,
+    progress: bool = True,
+) -> Iterator[tuple[int, float]]:
+    """Train `model`, yielding (step, loss) after every step; steps count from 1.
+
+    Ctrl-C during a step ends the loop after that step: what was learned is kept.
+
+    Args:
+        model: has `loss(x, rng)`, a scalar Tensor.
+        batches: arrays for `model.loss`, or tuples of its arguments before `rng` (images and labels); training ends
+            where they end.
+        steps, seconds: how long to train; give one of the two.
+        optimizer: made from `nn.parameters(model)`.
+        rng: source of all randomness in the loss.
+        learning_rate: function of progress in [0, 1], such as `optim.warmup_cosine(1e-3)`; None keeps `optimizer.lr`.
+        max_norm: gradients longer than this are scaled down.
+        ema: moving average to update after every step.
+        progress: show a bar with loss, steps per second and time left.
+
+    Raises:
+        FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter whose gradient);
+            the parameters are those of the step before.
+    """
+    if (steps is None) == (seconds is None) or (steps or seconds) is None or (steps or seconds) <= 0:
+        raise ValueError(f"train: give steps or seconds, one positive number; got steps={steps}, seconds={seconds}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"train: optimizer is {type(optimizer).__name__}, expected one of SGD, Adam, AdamW")
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"train: rng is {type(rng).__name__}, expected a numpy.random.Generator")
+    return _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, progress)
+
+
+def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, progress):
+    begin = time.perf_counter()
+    with _Bar(steps, seconds, progress) as bar:
+        for step, batch in enumerate(batches, start=1):
+            done = (step - 1) / steps if steps else (time.perf_counter() - begin) / seconds
+            if done >= 1:
+                return
+            with _finish_step_on_interrupt() as interrupted:
+                if learning_rate is not None:
+                    optimizer.lr = learning_rate(done)
+                loss = _one_step(model, batch, optimizer, rng, max_norm, step)
+                if ema is not None:
+                    ema.update()
+            bar.show(step, loss, time.perf_counter() - begin)
+            yield step, loss
+            if interrupted:
+                return
+
+
+def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
+    arguments = batch if isinstance(batch, tuple) else (batch,)
+    if not all(np.isfinite(a).all() for a in arguments):
+        raise FloatingPointError(f"step {step}: the batch has NaN or infinity; no parameter was changed")
+    loss = model.loss(*arguments, rng)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(f"step {step}: the loss is {value}; no parameter was changed")
+    optimizer.zero_grad()
+    loss.backward()
+    try:
+        optimizer.step(max_norm)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"step {step}: {error}; no parameter was changed") from None
+    return value
+
+
+class _finish_step_on_interrupt:
+    """Within this block the first Ctrl-C is only noted (the object becomes true); a second one interrupts as usual."""
+
+    def __enter__(self):
+        self.noted = False
+        self.main = threading.current_thread() is threading.main_thread()
+        if self.main:
+            self.before = signal.signal(signal.SIGINT, self.note)
+        return self
+
+    def note(self, number, frame):
+        self.noted = True
+        signal.signal(signal.SIGINT, self.before)
+
+    def __exit__(self, *error):
+        if self.main:
+            signal.signal(signal.SIGINT, self.before)
+
+    def __bool__(self):
+        return self.noted
+
+
+class _Bar:
+    """A tqdm bar over steps, or over seconds."""
+
+    def __init__(self, steps, seconds, visible) -> None:
+        from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
+
+        self.by_steps = steps is not None
+        unit, total = ("step", steps) if self.by_steps else ("s", round(seconds, 1))
+        layout = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
+        self.bar = tqdm(total=total, unit=unit, disable=not visible, leave=False, bar_format=layout)
+
+    def show(self, step, loss, elapsed) -> None:
+        self.bar.set_postfix_str(f"loss {loss:.4f}, {step / elapsed:.1f} steps/s", refresh=False)
+        self.bar.update((step if self.by_steps else min(elapsed, self.bar.total)) - self.bar.n)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.bar.close()
