@@ -1,20 +1,10 @@
 """Real data for both families, loaded without a network: what each set is, and its traps, stands in DATASHEET.md."""
+# ruff: noqa: F401
 
 from minigen.data.batching import batches, crops
+from minigen.data.densities import checkerboard, ring, two_moons, two_spirals
 from minigen.data.digits import Digits, digits, to_levels, to_signed
+from minigen.data.glyphs import Glyphs, glyphs
+from minigen.data.images import image_files
+from minigen.data.series import Series, series, series_file
 from minigen.data.text import Colors, Text, colors, drop_repeats, python_manual, text_file
-
-__all__ = [
-    "Colors",
-    "Digits",
-    "Text",
-    "batches",
-    "colors",
-    "crops",
-    "digits",
-    "drop_repeats",
-    "python_manual",
-    "text_file",
-    "to_levels",
-    "to_signed",
-]

@@ -8,7 +8,7 @@ import numpy as np
 def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Endless minibatches (batch_size, ...) of array (N, ...): each epoch visits the examples in a fresh order.
 
-    The N % batch_size examples left at the end of an epoch wait for the next one, so all batches have one size.
+    All batches have one size: the N % batch_size examples at the end of an epoch's order are left out of that epoch.
     """
     if not 1 <= batch_size <= len(array):
         raise ValueError(f"batches: batch_size must lie in 1..{len(array)} (examples in array), got {batch_size}")
@@ -24,13 +24,12 @@ def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Ite
 
 def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Endless minibatches (batch_size, length) of stretches of tokens (L,) that start anywhere."""
-    tokens = np.asarray(tokens)
-    if tokens.ndim != 1:
-        raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {tokens.shape}")
-    if not 1 <= length <= len(tokens):
-        raise ValueError(f"crops: length must lie in 1..{len(tokens)} (tokens given), got {length}")
-    if batch_size < 1:
-        raise ValueError(f"crops: batch_size must be at least 1, got {batch_size}")
+    if np.ndim(tokens) != 1:
+        raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {np.shape(tokens)}")
+    if not 1 <= length <= len(tokens) or batch_size < 1:
+        raise ValueError(
+            f"crops: length must lie in 1..{len(tokens)} and batch_size be 1 or more, {length=} {batch_size=}"
+        )
     windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (L - length + 1, length), a view
 
     def endless() -> Iterator[np.ndarray]:

@@ -1,0 +1,32 @@
+"""Densities in the plane to sample from, where a generative model can be seen whole: (n, rng) -> (n, 2) float32."""
+
+import numpy as np
+
+
+def two_moons(n: int, rng: np.random.Generator, noise: float = 0.05) -> np.ndarray:
+    """Two interleaved half circles of radius 1, blurred by Gaussian noise."""
+    angle, upper = rng.uniform(0, np.pi, n), rng.integers(2, size=n) * 2 - 1
+    moons = np.stack([upper * np.cos(angle) - upper / 2, upper * np.sin(angle) - upper / 4], axis=1)
+    return (moons + noise * rng.standard_normal((n, 2))).astype(np.float32)
+
+
+def two_spirals(n: int, rng: np.random.Generator, noise: float = 0.03) -> np.ndarray:
+    """Two arms of a spiral, one and a half turns each, out to radius 2."""
+    turn, arm = np.sqrt(rng.uniform(0, 1, n)), rng.integers(2, size=n)  # the root spreads points evenly along the arm
+    angle = 3 * np.pi * turn + np.pi * arm
+    spirals = 2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return (spirals + noise * rng.standard_normal((n, 2))).astype(np.float32)
+
+
+def checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:
+    """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: a density with edges, constant at 1/8."""
+    column = rng.integers(4, size=n)
+    row = 2 * rng.integers(2, size=n) + column % 2
+    return (np.stack([column, row], axis=1) - 2 + rng.uniform(0, 1, (n, 2))).astype(np.float32)
+
+
+def ring(n: int, rng: np.random.Generator, components: int = 8, radius: float = 1.5, std: float = 0.15) -> np.ndarray:
+    """An equal mixture of Gaussians, their means evenly on a circle, the first at (radius, 0)."""
+    angle = 2 * np.pi * rng.integers(components, size=n) / components
+    means = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return (means + std * rng.standard_normal((n, 2))).astype(np.float32)
