@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigen import ops
 from minigen.tensor import Tensor
 
 
@@ -34,7 +35,7 @@ def check_gradients(
     tensors = [Tensor(array) for array in arrays]
     value = function(*tensors)
     cotangent = rng.standard_normal(value.shape)
-    (value * cotangent).sum().backward()
+    ops.sum(ops.mul(value, cotangent)).backward()
 
     def loss(values):
         return float(np.sum(function(*[Tensor(v, requires_grad=False) for v in values]).data * cotangent))
