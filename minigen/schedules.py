@@ -36,7 +36,7 @@ class Schedule:
 
     def __post_init__(self):
         with np.errstate(all="ignore"):
-            falls = np.diff(self.log_snr(np.linspace(0, 1, 9))) < 0
+            falls = np.diff(self.log_snr(np.linspace(0, 1, 1001))) <= 0
         if not np.all(falls):
             raise ValueError(f"{self}: with these values the log-SNR does not fall from t = 0 to t = 1")
         left = self.alpha_bar(1.0) / self.prior_std**2
@@ -122,11 +122,11 @@ class Schedule:
         return {"clean": output}[_known(predict)]
 
     def fresh_noise(self, now, after) -> np.ndarray:
-        """Share of the noise variance at `now` that was added since the earlier time `after`, in [0, 1].
+        """Share of the noise variance at `now` that was added since the earlier time `after`, in [0, 1] (0 if later).
 
         sigma^2(now | after) / sigma^2(now) = 1 - SNR(now) / SNR(after) (Kingma et al. 2021, appendix A).
         """
-        return -np.expm1(self.log_snr(now) - self.log_snr(after))
+        return -np.expm1(np.minimum(self.log_snr(now) - self.log_snr(after), 0))
 
     def posterior(self, clean: np.ndarray, x_t: np.ndarray, now, after) -> tuple[np.ndarray, np.ndarray]:
         """Mean, shaped like x_t, and variance (scalar or (B,)) of q(x_after | x_now, clean), after < now.
