@@ -1,0 +1,272 @@
+"""What an exercise is, and how an answer to it is judged; nothing here prints (see checks.py).
+
+An exercise is a small table: its reference, valid alternatives, wrong answers with the message each deserves, and
+hints. An answer is judged in layers: its type, its shape, its values; and if it agrees with one of the wrong answers,
+that misconception is named. The same table drives the learner's check and the test that proves the check.
+"""
+
+import importlib
+import inspect
+import traceback
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def call(answer: Callable, *arguments) -> Any:
+    return answer(*arguments)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. `reference` is a function, or the answer itself where the exercise asks for a number or a word."""
+
+    id: str  # "02.multiply": the lesson, then a name
+    title: str
+    reference: Any
+    alternatives: tuple  # at least two other right answers
+    wrong: tuple[tuple[Any, str], ...]  # at least three pairs (wrong answer, the message it deserves)
+    hints: tuple[str, ...]  # in steps, from a nudge to nearly there; never the answer
+    inputs: Callable[[np.random.Generator], tuple] = lambda rng: ()  # fresh arguments, one call for each try
+    run: Callable = call  # run(answer, *arguments) -> what is compared; for classes, samplers, functions in results
+    forbidden: tuple[str, ...] = ()  # dotted names of functions that fail while the answer runs
+    tolerance: float = 1e-5  # |got - expected| <= tolerance * (1 + |expected|)
+    tries: int = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: status is "passed", "failed" or "not attempted"."""
+
+    id: str
+    status: str
+    right: str = ""  # what is right
+    wrong: str = ""  # what is wrong
+    think: str = ""  # what to think about: the named misconception, if the answer has one
+
+
+def find(exercise_id: str) -> Exercise:
+    """The exercise of that id, from the table of its lesson."""
+    lesson = str(exercise_id).partition(".")[0]
+    known = {exercise.id: exercise for exercise in table(lesson)}
+    if exercise_id not in known:
+        raise KeyError(f"no exercise {exercise_id!r}; lesson {lesson!r} has {', '.join(known) or 'none'}")
+    return known[exercise_id]
+
+
+def table(lesson: str) -> tuple[Exercise, ...]:
+    """All exercises of a lesson, given as "02"; empty if the lesson has no table."""
+    name = f"minigen.course.exercises.lesson_{lesson}"
+    try:
+        return importlib.import_module(name).EXERCISES
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return ()
+
+
+# -- judging ---------------------------------------------------------------------------------------------------------
+
+
+def judge(exercise: Exercise, answer: Any) -> Verdict:
+    """Try `answer` on fresh inputs, hold what it gives against the reference, and say in layers what is right."""
+    if answer is None or answer is ...:
+        return Verdict(exercise.id, "not attempted")
+    asks_for_function = callable(exercise.reference)
+    if asks_for_function and not callable(answer):
+        return Verdict(
+            exercise.id,
+            "failed",
+            "",
+            f"wrong type: this is {kind(answer)}, where a function belongs",
+            "Give check the function itself, by its name, without calling it.",
+        )
+    tries = exercise.tries if asks_for_function else 1
+    gots, problems = [], []
+    for k in range(tries):
+        arguments = exercise.inputs(np.random.default_rng([zlib.crc32(exercise.id.encode()), k]))
+        given = deepcopy(arguments)
+        expected = outcome(exercise, exercise.reference, deepcopy(arguments))
+        with switched_off(exercise.forbidden):
+            got = outcome(exercise, answer, given)
+        if isinstance(got, NotImplementedError):
+            return Verdict(exercise.id, "not attempted")
+        problem = difference(got, expected, exercise.tolerance)
+        if problem is None and changed(given, arguments):
+            return Verdict(
+                exercise.id,
+                "failed",
+                "what your function returns",
+                "it also changes its arguments in place: whoever calls it loses their data",
+                "Which line writes into an argument? Work on a copy, or make a new array.",
+            )
+        gots.append(got)
+        if problem is not None:
+            problems.append((problem, arguments, got))
+    if not problems:
+        return Verdict(exercise.id, "passed", f"{tries} fresh inputs" if asks_for_function else "your answer")
+    (right, wrong), arguments, got = min(problems, key=lambda found: len(found[0][0]))  # the most basic problem first
+    if asks_for_function and "values" in wrong:
+        wrong += f" in {len(problems)} of {tries} tries; {example(exercise, arguments, got)}"
+    return Verdict(exercise.id, "failed", right, wrong, misconception(exercise, gots))
+
+
+def outcome(exercise: Exercise, answer: Any, arguments: tuple) -> Any:
+    """What an answer gives on these arguments: a value, or the exception it raises."""
+    if not callable(answer) or not callable(exercise.reference):
+        return answer
+    try:
+        return exercise.run(answer, *arguments)
+    except Exception as error:
+        return error
+
+
+def misconception(exercise: Exercise, gots: list) -> str:
+    """The message of the first known wrong answer that gives what the learner's answer gives, on every input."""
+    for wrong, message in exercise.wrong:
+        for k, got in enumerate(gots):
+            arguments = exercise.inputs(np.random.default_rng([zlib.crc32(exercise.id.encode()), k]))
+            if difference(got, outcome(exercise, wrong, arguments), exercise.tolerance) is not None:
+                break
+        else:
+            return message
+    return ""
+
+
+@contextmanager
+def switched_off(names: tuple[str, ...]) -> Iterator[None]:
+    """While this runs, the functions of these dotted names raise, under whatever name they were imported.
+
+    The code object of the function itself is exchanged: an alias, a partial or a wrapper reaches the same code.
+    """
+
+    def refuse(*arguments, **keywords):  # runs with the globals of the function it replaces: built-ins only
+        raise RuntimeError("the package's own function is switched off while this check runs: build it yourself")
+
+    functions = [code_holder(name) for name in names]
+    codes = [function.__code__ for function in functions]
+    try:
+        for function in functions:
+            function.__code__ = refuse.__code__
+        yield
+    finally:
+        for function, code in zip(functions, codes):
+            function.__code__ = code
+
+
+def code_holder(name: str) -> Callable:
+    """The plain Python function that runs when `name`, say "minigen.ops.softmax", is called; a class's __init__."""
+    parts = name.split(".")
+    for split in range(len(parts) - 1, 0, -1):  # the longest prefix that is a module
+        try:
+            found = importlib.import_module(".".join(parts[:split]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[split:]:
+            found = getattr(found, part)
+        return inspect.unwrap(found.__init__ if inspect.isclass(found) else found)
+    raise ModuleNotFoundError(f"no module in {name!r}")
+
+
+# -- comparing -------------------------------------------------------------------------------------------------------
+
+
+def difference(got: Any, expected: Any, tolerance: float) -> tuple[str, str] | None:
+    """None if they agree; otherwise what is right and what is wrong. The expected values are never told."""
+    if isinstance(got, Exception) or isinstance(expected, Exception):
+        if type(got) is type(expected):
+            return None
+        return "", raised(got) if isinstance(got, Exception) else "no exception was raised where one belongs"
+    if kind(got) != kind(expected):
+        forgotten = " (is a return missing?)" if got is None else ""
+        return "", f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs"
+    if isinstance(expected, str):
+        return None if got.strip().lower() == expected.strip().lower() else ("type", "another word belongs here")
+    if isinstance(expected, (tuple, list)):
+        if len(got) != len(expected):
+            return "type", f"wrong length: {len(got)} entries, where {len(expected)} belong"
+        for index, (part, expected_part) in enumerate(zip(got, expected)):
+            problem = difference(part, expected_part, tolerance)
+            if problem is not None:
+                return problem[0], f"entry {index}: {problem[1]}"
+        return None
+    if not is_number(expected) and not isinstance(expected, np.ndarray) and not hasattr(expected, "numpy"):
+        return None if got == expected else ("type", "wrong values")
+    got, expected = plain(got), plain(expected)
+    if got.dtype.kind not in "iufc":
+        return "", f"wrong type inside: {got.dtype} entries, where numbers belong"
+    if got.shape != expected.shape:
+        return "type", f"wrong shape: {got.shape}, where {expected.shape} belongs"
+    if expected.ndim and expected.dtype.kind in "iub" and got.dtype.kind not in "iub":
+        return "type, shape", f"wrong type inside: {got.dtype} entries, where whole numbers belong"
+    with np.errstate(invalid="ignore"):
+        agree = (np.abs(got - expected) <= tolerance * (1 + np.abs(expected))) | (got == expected)
+    agree |= (got != got) & (expected != expected)  # NaN where NaN belongs
+    if agree.all():
+        return None
+    shape = f"type, shape {expected.shape}" if expected.ndim else "type"
+    return shape, "wrong values" + (f" ({np.sum(~agree)} of {agree.size})" if expected.ndim else "")
+
+
+def kind(thing: Any) -> str:
+    """A word for the type, as coarse as the comparison: all numbers are one kind, all callables are one kind."""
+    if is_number(thing):
+        return "a number"
+    if hasattr(thing, "backward"):
+        return "a Tensor"
+    if callable(thing):
+        return "a function"
+    names = {np.ndarray: "a NumPy array", type(None): "None", str: "a string"}
+    return names.get(type(thing), f"a {type(thing).__name__}")
+
+
+def is_number(thing: Any) -> bool:
+    return isinstance(thing, (bool, int, float, np.number, np.bool_)) or (
+        isinstance(thing, np.ndarray) and thing.ndim == 0
+    )
+
+
+def plain(thing: Any) -> np.ndarray:
+    array = np.asarray(thing.numpy() if hasattr(thing, "numpy") else thing)
+    return array.astype(np.int64) if array.dtype.kind in "ub" else array  # unsigned differences would wrap around
+
+
+def changed(after: Any, before: Any) -> bool:
+    """Whether arrays and lists among the arguments were written to; a generator may of course have been used."""
+    if isinstance(before, (tuple, list)):
+        return len(after) != len(before) or any(changed(a, b) for a, b in zip(after, before))
+    return isinstance(before, np.ndarray) and not np.array_equal(after, before, equal_nan=before.dtype.kind == "f")
+
+
+# -- words for the learner -------------------------------------------------------------------------------------------
+
+
+def raised(error: Exception) -> str:
+    """The learner's exception with the last line of their own code that it passed through."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    own = [f for f in frames if f.filename == frames[0].filename] if frames else []
+    where = f"\n    line {own[-1].lineno} of {own[-1].name}:  {own[-1].line}" if own else ""
+    return f"your code raised {type(error).__name__}: {error}{where}"
+
+
+def example(exercise: Exercise, arguments: tuple, got: Any) -> str:
+    names = inspect.signature(exercise.reference).parameters
+    given = ", ".join(f"{name} = {short(value)}" for name, value in zip(names, arguments))
+    return f"for {given} it gave {short(got)}" if given else f"it gave {short(got)}"
+
+
+def short(thing: Any) -> str:
+    """A value in at most about 100 characters."""
+    if isinstance(thing, np.random.Generator):
+        return "a generator"
+    if isinstance(thing, (np.ndarray, np.generic, float)):
+        text = np.array2string(np.asarray(thing), precision=4, threshold=12, edgeitems=2, separator=", ")
+    else:
+        text = repr(thing)
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else text[:97] + "..."
