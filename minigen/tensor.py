@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-_ages = itertools.count()
+_births = itertools.count(0, -1)  # counts down, because a heap gives the smallest number first: the youngest node
 _recording = True
 
 
@@ -32,7 +32,7 @@ class Node:
     A leaf (a Tensor that was not computed) has no parents; the gradients that reach it add up in `grad`.
     """
 
-    __slots__ = ("age", "dtype", "grad", "name", "parents", "rules", "shape")
+    __slots__ = ("birth", "dtype", "grad", "name", "parents", "rules", "shape")
 
     def __init__(self, name: str, value: np.ndarray, parents: tuple, rules) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Node:
         self.shape = value.shape
         self.dtype = value.dtype
         self.grad = None
-        self.age = next(_ages)
+        self.birth = next(_births)
 
 
 class Tensor:
@@ -64,9 +64,7 @@ class Tensor:
             data = data._data
         array = np.array(data, order="C")
         if array.dtype.kind != "f":
-            raise TypeError(
-                f"Tensor: data has dtype {array.dtype}; tensors hold floats (tokens and labels stay ndarrays)"
-            )
+            raise TypeError(f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)")
         if not isinstance(data, (np.ndarray, np.floating)):
             array = array.astype(np.float32)
         array.flags.writeable = False
@@ -83,10 +81,7 @@ class Tensor:
         if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
             came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
-        if array.flags.writeable:
-            array = array.copy()
-            array.flags.writeable = False
-        self._data = array
+        self._data = _constant(array, array.dtype)
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -95,16 +90,13 @@ class Tensor:
 
     @grad.setter
     def grad(self, gradient: np.ndarray | None) -> None:
-        if self.node is None or self.node.parents != ():
+        if self.node is None or self.node.name != "leaf":
             raise ValueError("Tensor.grad: only a leaf that requires a gradient has one")
         if gradient is not None and np.shape(gradient) != self.shape:
             raise ValueError(f"Tensor.grad: expected shape {self.shape}, got {np.shape(gradient)}")
         self.node.grad = None if gradient is None else np.array(gradient, self.dtype)
 
-    @property
-    def requires_grad(self) -> bool:
-        return self.node is not None
-
+    requires_grad = property(lambda self: self.node is not None)
     shape = property(lambda self: self._data.shape)
     dtype = property(lambda self: self._data.dtype)
     ndim = property(lambda self: self._data.ndim)
@@ -132,7 +124,7 @@ class Tensor:
     def backward(self, create_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `grad` of every leaf that self was computed from.
 
-        The graph is freed on the way. Nothing is added if an error stops the walk.
+        The graph is freed on the way. No `grad` changes if an error stops the walk.
 
         Raises:
             ValueError: if self is not a scalar; if `create_graph` asks for gradients that can be differentiated again.
@@ -143,43 +135,37 @@ class Tensor:
         if self.size != 1:
             raise ValueError(f"backward: starts from a scalar, of one element; this tensor has shape {self.shape}")
         if self.node is None:
-            raise RuntimeError(
-                "backward: this tensor has no history (computed under no_grad(), or from constants only)"
-            )
+            raise RuntimeError("backward: this tensor has no history (computed under no_grad(), or from constants)")
         gradients = {self.node: np.ones(self.shape, self.dtype)}
-        waiting = [(-self.node.age, self.node)]  # a heap: the youngest node first
+        waiting = [(self.node.birth, self.node)]  # a heap: the youngest node first
         leaves = []
         while waiting:
             node = heapq.heappop(waiting)[1]
-            g = gradients.pop(node)
-            rules, parents = node.rules, node.parents
-            if rules is None:
-                raise RuntimeError(
-                    f"backward: the graph behind {node.name!r} was freed by an earlier backward(); compute it anew"
-                )
-            if not parents:
+            g, rules, parents = gradients.pop(node), node.rules, node.parents
+            if node.name == "leaf":
                 leaves.append((node, g))
                 continue
-            node.rules = None  # free what the rules saved as soon as it was used
-            node.parents = None
+            if rules is None:
+                raise RuntimeError(f"backward: an earlier backward() freed the graph behind {node.name!r}")
+            node.rules = node.parents = None  # free what the rules saved as soon as it was used
             if callable(rules):
                 contributions = rules(g)
             else:
-                contributions = [None if parent is None else rule(g) for parent, rule in zip(parents, rules)]
+                contributions = [parent and rule(g) for parent, rule in zip(parents, rules)]
             for parent, d in zip(parents, contributions):
                 if parent is None:
                     continue
                 if d.shape != parent.shape:
                     d = _unbroadcast(d, parent.shape)
-                if d.dtype != parent.dtype:
+                if d.dtype is not parent.dtype:
                     d = d.astype(parent.dtype)
                 if parent in gradients:
                     gradients[parent] = gradients[parent] + d  # never in place: a rule may hand the same array to two
                 else:
                     gradients[parent] = d
-                    heapq.heappush(waiting, (-parent.age, parent))
+                    heapq.heappush(waiting, (parent.birth, parent))
         for node, g in leaves:
-            node.grad = g.copy() if node.grad is None else node.grad + g
+            node.grad = np.array(g, order="C") if node.grad is None else np.asarray(node.grad + g)
 
 
 def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
@@ -194,18 +180,20 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
     return g.sum(axis=repeated, keepdims=True) if repeated else g
 
 
-def _own(value, dtype: np.dtype | None, keep: bool):
-    """An argument that is not a Tensor, in the form an op may compute with and a rule may keep."""
-    if isinstance(value, np.floating) and dtype is not None:
-        return dtype.type(value)  # a float64 scalar must not widen a float32 graph
-    if isinstance(value, np.integer):
-        return int(value)
+def _constant(value, dtype: np.dtype | None):
+    """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and dtype is not None and value.dtype != dtype:
             return value.astype(dtype)
-        if keep and value.flags.writeable:
-            return value.copy()  # the caller may write to it before backward() reads it
-    return value
+        if value.flags.writeable:  # the caller may write to it before backward() reads it
+            value = value.copy()
+            value.flags.writeable = False
+        return value
+    if isinstance(value, np.floating) and dtype is not None:
+        return dtype.type(value)  # a float64 scalar must not widen a float32 graph
+    if isinstance(value, tuple):
+        return tuple(_constant(v, dtype) for v in value)
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def op(function: Callable, joint: bool = False) -> Callable:
@@ -220,25 +208,19 @@ def op(function: Callable, joint: bool = False) -> Callable:
 
     @functools.wraps(function)
     def apply(*args, **settings):
-        for value in settings.values():
-            if type(value) is Tensor:  # a Tensor given by name: find its place
-                bound = signature.bind(*args, **settings)
-                bound.apply_defaults()
-                args, settings = bound.args, bound.kwargs
-                break
+        if settings and any(isinstance(value, (Tensor, np.ndarray)) for value in settings.values()):
+            bound = signature.bind(*args, **settings)  # an array given by name: find its place
+            bound.apply_defaults()
+            args, settings = bound.args, bound.kwargs
         dtype, record = None, False
-        for value in args:
-            if type(value) is Tensor:
-                record = record or value.node is not None
+        for x in args:
+            if type(x) is Tensor:
+                record = record or x.node is not None
                 if dtype is None:
-                    dtype = value._data.dtype
-                elif dtype is not value._data.dtype:
-                    dtype = np.promote_types(dtype, value._data.dtype)
-        record = record and _recording
-        arrays = [
-            value._data if type(value) is Tensor else value if type(value) in _PLAIN else _own(value, dtype, record)
-            for value in args
-        ]
+                    dtype = x._data.dtype
+                elif dtype is not x._data.dtype:
+                    dtype = np.promote_types(dtype, x._data.dtype)
+        arrays = [x._data if type(x) is Tensor else x if type(x) is float else _constant(x, dtype) for x in args]
         try:
             value, *rules = function(*arrays, **settings)
         except (ValueError, IndexError) as error:
@@ -247,34 +229,27 @@ def op(function: Callable, joint: bool = False) -> Callable:
             raise kind(f"{name}: {error} [shapes {shapes}]") from None
         if type(value) is not np.ndarray:
             value = np.asarray(value)
-        if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f") and value.dtype != dtype:
-            raise TypeError(
-                f"{name}: gives {value.dtype} from {dtype} tensors; tensors compute with floats of one kind"
-            )
-        if not record and any(value is a for a in arrays):
-            value = value.copy()
-        value.flags.writeable = False
+        if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f"):
+            raise TypeError(f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind")
+        value.setflags(write=False)
         result = Tensor.__new__(Tensor)
         result._data = value
         result.node = None
-        if record:
-            parents = tuple([a.node if type(a) is Tensor else None for a in args])
+        if record and _recording:
+            parents = [x.node if type(x) is Tensor else None for x in args]
             if joint:
                 rules = rules[0]
             elif len(rules) < len(parents) or None in rules:
-                for place, parent in enumerate(parents):
-                    if parent is not None and (place >= len(rules) or rules[place] is None):
-                        raise TypeError(f"{name}: argument {place} has no gradient; give it as a number or an ndarray")
+                rules += [None] * (len(parents) - len(rules))
+                if any(parent and not rule for parent, rule in zip(parents, rules)):
+                    raise TypeError(f"{name}: a Tensor came for an argument without gradient; give a number or ndarray")
             result.node = Node(name, value, parents, rules)
         return result
 
     return apply
 
 
-joint_op = functools.partial(op, joint=True)
-"""The same for `value, vjp`, where one rule gives the gradients of all arguments in a tuple, sharing their work."""
-
-_PLAIN = frozenset([float, int, bool, tuple, type(None), str, slice])
+joint_op = functools.partial(op, joint=True)  # returns `value, vjp`: one rule that gives the gradients of all arguments
 
 
 @contextlib.contextmanager
@@ -304,3 +279,6 @@ def keep_freed_memory() -> bool:
         return False
     mmap_threshold, trim_threshold = -3, -1
     return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
+
+
+keep_freed_memory()
