@@ -1,5 +1,6 @@
 """Endless minibatches for training: whole examples in shuffled epochs, or random crops of one long sequence."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,14 +13,9 @@ def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Ite
     """
     if not 1 <= batch_size <= len(array):
         raise ValueError(f"batches: batch_size must lie in 1..{len(array)} (examples in array), got {batch_size}")
-
-    def endless() -> Iterator[np.ndarray]:
-        while True:
-            order = rng.permutation(len(array))
-            for start in range(0, len(array) - batch_size + 1, batch_size):
-                yield array[order[start : start + batch_size]]
-
-    return endless()  # a generator of its own, so that bad arguments fail in the call and not in the first step
+    count = len(array) // batch_size
+    orders = (rng.permutation(len(array))[: count * batch_size] for _ in itertools.count())
+    return (array[rows] for order in orders for rows in order.reshape(count, batch_size))
 
 
 def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -28,12 +24,7 @@ def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Gener
         raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {np.shape(tokens)}")
     if not 1 <= length <= len(tokens) or batch_size < 1:
         raise ValueError(
-            f"crops: length must lie in 1..{len(tokens)} and batch_size be 1 or more, {length=} {batch_size=}"
+            f"crops: {length=} must lie in 1..{len(tokens)}, the tokens given, and {batch_size=} be positive"
         )
     windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (L - length + 1, length), a view
-
-    def endless() -> Iterator[np.ndarray]:
-        while True:
-            yield windows[rng.integers(len(windows), size=batch_size)]
-
-    return endless()
+    return (windows[rng.integers(len(windows), size=batch_size)] for _ in itertools.count())

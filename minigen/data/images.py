@@ -14,21 +14,17 @@ def image_files(path: str | Path, key: str | None = None) -> np.ndarray:
     path = Path(path)
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
-            if key is None and len(file.files) != 1 or key not in (None, *file.files):
-                raise ValueError(f"image_files: key must be one of {file.files}, got {key!r}")
+            if len(file.files) != 1 and key not in file.files:
+                raise ValueError(f"image_files: {path} needs a key out of {file.files}, got {key!r}")
             return file[key or file.files[0]]
     from matplotlib.image import imread
 
     paths = sorted(path.glob("*.png")) if path.is_dir() else [path]
     if not paths:
         raise FileNotFoundError(f"image_files: no PNG file in the folder {path}")
-    greys = []
-    for file in paths:
-        try:
-            image = imread(file, format="png")  # floats in [0, 1], (Y, X) or (Y, X, 3 or 4)
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"image_files: {file} is not a PNG image ({error})") from error
-        greys.append(image if image.ndim == 2 else image[..., :3].mean(axis=-1))
-    if len({grey.shape for grey in greys}) > 1:
-        raise ValueError(f"image_files: images must be of one shape, got {sorted({grey.shape for grey in greys})}")
-    return np.rint(np.stack(greys) * 255).astype(np.uint8)
+    try:
+        images = [imread(path, format="png") for path in paths]  # floats in [0, 1], (Y, X) or (Y, X, 3 or 4)
+    except SyntaxError as error:
+        raise ValueError(f"image_files: not every file of {path} is a PNG image ({error})") from error
+    greys = np.stack([image if image.ndim == 2 else image[..., :3].mean(axis=-1) for image in images])
+    return np.rint(255 * greys).astype(np.uint8)

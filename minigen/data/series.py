@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-FOLDER = Path(__file__).parent
-
 
 class Series(NamedTuple):
-    """Values at equally spaced times; both arrays are float64, read-only, and of shape (L,). NaN is a missing value."""
+    """A time series; both arrays are float64, read-only, and of shape (L,). NaN is a missing value."""
 
-    time: np.ndarray  # years; a month is a twelfth, so 1949-03 is 1949.1667
+    time: np.ndarray  # years; a month is a twelfth, so March 1949 is 1949.1667
     values: np.ndarray
     source: str
 
@@ -22,35 +20,34 @@ class Series(NamedTuple):
 @functools.cache
 def series(name: str) -> Series:
     """One of "yule", "sunspots", "nile", "lynx", "air_passengers", "co2": see DATASHEET.md for units and traps."""
-    names = sorted(path.stem for path in FOLDER.glob("*.csv"))
-    if name not in names:
-        raise ValueError(f"series: name must be one of {names}, got {name!r}")
-    return series_file(FOLDER / f"{name}.csv")
+    files = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.csv"))}
+    if name not in files:
+        raise ValueError(f"series: name must be one of {list(files)}, got {name!r}")
+    return series_file(files[name])
 
 
 def series_file(path: str | Path, encoding: str = "utf-8-sig") -> Series:
     """A CSV file with a header: times (numbers, or dates like 1949-03 or 1949-03-31), then values; empty is missing.
 
-    Lines that begin with # say where the data came from. Raises OSError, or ValueError naming the line.
+    Lines that begin with # say where the data came from. Raises OSError, or ValueError showing the line.
     """
-    lines = Path(path).read_text(encoding=encoding).splitlines()
-    rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")][1:]
-    time, values = np.empty(len(rows)), np.empty(len(rows))
-    for i, (number, line) in enumerate(rows):
+    lines = [line for line in Path(path).read_text(encoding=encoding).splitlines() if line.strip()]
+    comments = [line.lstrip("# ") for line in lines if line.startswith("#")]
+    pairs = []
+    for row in list(csv.reader(line for line in lines if not line.startswith("#")))[1:]:
         try:
-            when, value = next(csv.reader([line]))[:2]
-            time[i], values[i] = _year(when), float(value or "nan")
-        except ValueError as error:
-            raise ValueError(f"series_file: {path} line {number} is not time,value: {line!r}") from error
-    if len(rows) == 0:
+            pairs.append((_year(row[0]), float(row[1].strip() or "nan")))
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"series_file: {path} holds a line that is not time,value: {row}") from error
+    if not pairs:
         raise ValueError(f"series_file: {path} holds no line of time,value below its header")
-    time.setflags(write=False)
-    values.setflags(write=False)
-    return Series(time, values, " ".join(line.lstrip("# ") for line in lines if line.startswith("#")) or str(path))
+    array = np.array(pairs)
+    array.setflags(write=False)
+    return Series(array[:, 0], array[:, 1], " ".join(comments) or str(path))
 
 
 def _year(text: str) -> float:
-    if "-" not in text.strip()[1:]:
+    if "-" not in text[1:]:
         return float(text)
-    day = date.fromisoformat(text if text.count("-") == 2 else f"{text}-01")
+    day = date.fromisoformat(f"{text}-01"[:10])  # a month stands for its first day
     return day.year + (day.month - 1) / 12 + (day.day - 1) / 365.25

@@ -1,20 +1,17 @@
-"""Text as sequences of integers: the Python manual of this very interpreter, any file, and the names of colours."""
+"""Text as sequences of integers: the Python manual of this very interpreter, any file or string, names of colours."""
 
 import ast
 import functools
 import hashlib
 import platform
 import re
-import sysconfig
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
-class Text:
+class Text(NamedTuple):
     """A text as tokens: train and test are read-only int64 arrays, and token i stands for vocabulary[i].
 
     source says where the text came from (and the Python version, where it depends on that); sha256 is the hash of
@@ -42,10 +39,9 @@ class Text:
 def python_manual(alphabet: str = "a-z") -> Text:
     """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters; it differs by version.
 
-    alphabet "a-z" keeps 27 symbols (lower-case letters; everything else becomes one space), "full" keeps all.
     A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position, or the test part
     would be full of text seen in training. Where an interpreter comes without the module, the docstrings of its
-    standard library stand in, and source says so. Raises OSError where even those are missing.
+    standard library stand in, and source says so.
     """
     try:
         from pydoc_data.topics import topics
@@ -53,62 +49,39 @@ def python_manual(alphabet: str = "a-z") -> Text:
         origin, text = "pydoc_data.topics", "\n\n".join(topics.values())
     except ImportError:
         origin, text = "docstrings of the standard library (pydoc_data.topics is missing)", _library_docstrings()
-    return _text(drop_repeats(text), alphabet, f"{origin}, Python {platform.python_version()}")
+    return as_text(drop_repeats(text), alphabet, f"{origin}, Python {platform.python_version()}")
 
 
 def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8") -> Text:
-    """Any text file, first nine tenths to train, last tenth to test.
+    """Any text file. Repeated paragraphs stay: see drop_repeats.
 
-    Repeated paragraphs stay (see drop_repeats). Raises OSError for a file that cannot be read, ValueError for one that
-    is not text in this encoding.
+    Raises OSError for a file that cannot be read, UnicodeDecodeError for one that is not text in this encoding.
     """
-    try:
-        text = Path(path).read_text(encoding=encoding)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"text_file: {str(path)!r} is not {encoding} text ({error}); pass its encoding") from error
-    return _text(text, alphabet, Path(path).name)
+    return as_text(Path(path).read_text(encoding=encoding), alphabet, Path(path).name)
 
 
-def drop_repeats(text: str) -> str:
-    """Keep the first of each paragraph; two are the same if they differ in spaces and line breaks only."""
-    first: dict[str, str] = {}
-    for paragraph in re.split(r"\n\s*\n", text):
-        first.setdefault(" ".join(paragraph.split()), paragraph)
-    return "\n\n".join(first.values())
+def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text:
+    """Any string as tokens: its first nine tenths to train, its last tenth to test.
 
-
-class Colors(NamedTuple):
-    """949 names that people gave to colours, and the colours: as short text, and as points in three dimensions."""
-
-    names: tuple[str, ...]
-    rgb: np.ndarray  # (949, 3) float32 in [-1, 1], read-only
-    text: Text  # one name a line
-
-
-@functools.cache
-def colors() -> Colors:
-    """The XKCD colour survey (2010, CC0), from matplotlib. Shuffled once: the survey's own order is by popularity."""
-    from matplotlib.colors import XKCD_COLORS, to_rgb
-
-    names = tuple(np.random.default_rng(0).permutation([name.removeprefix("xkcd:") for name in XKCD_COLORS]).tolist())
-    rgb = np.array([to_rgb(f"xkcd:{name}") for name in names], dtype=np.float32) * 2 - 1
-    rgb.setflags(write=False)
-    return Colors(names, rgb, _text("\n".join(names) + "\n", "full", "XKCD colour names in matplotlib"))
-
-
-def _text(text: str, alphabet: str, source: str) -> Text:
-    """Clean, split by position (a shuffled split would test on neighbours of what was trained on), and encode."""
+    The split is by position: a shuffled one would test on neighbours of what was trained on. alphabet "a-z" keeps 27
+    symbols (lower-case letters, everything else becomes one space); "full" keeps every character that occurs.
+    """
     if alphabet not in ("a-z", "full"):
         raise ValueError(f"alphabet must be 'a-z' or 'full', got {alphabet!r}")
     if alphabet == "a-z":
         text = " ".join(re.findall("[a-z]+", text.lower()))
-    vocabulary = " abcdefghijklmnopqrstuvwxyz" if alphabet == "a-z" else "".join(sorted(set(text)))
     if len(text) < 10:
         raise ValueError(f"{source}: a split needs 10 characters or more, got {len(text)}")
+    vocabulary = " abcdefghijklmnopqrstuvwxyz" if alphabet == "a-z" else "".join(sorted(set(text)))
     tokens = _encode(text, vocabulary)
     tokens.setflags(write=False)
     split = len(tokens) * 9 // 10
     return Text(tokens[:split], tokens[split:], vocabulary, source, hashlib.sha256(text.encode()).hexdigest())
+
+
+def drop_repeats(text: str) -> str:
+    """Keep the first of each paragraph (what stands between blank lines), in their order."""
+    return "\n\n".join(dict.fromkeys(re.split(r"\n\s*\n", text)))
 
 
 def _encode(text: str, vocabulary: str) -> np.ndarray:
@@ -120,9 +93,22 @@ def _encode(text: str, vocabulary: str) -> np.ndarray:
 
 def _library_docstrings() -> str:
     """Every docstring of the standard library's top-level modules, read from the sources without importing them."""
-    sources = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
-    if not sources:
-        raise OSError("python_manual: this Python has neither pydoc_data.topics nor the sources of its library")
-    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_bytes()))]
-    documented = [node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
-    return "\n\n".join(ast.get_docstring(node) or "" for node in documented)
+    modules = [ast.parse(path.read_bytes()) for path in sorted(Path(ast.__file__).parent.glob("*.py"))]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [node for module in modules for node in ast.walk(module) if isinstance(node, documented)]
+    return "\n\n".join(ast.get_docstring(node) or "" for node in nodes)
+
+
+@functools.cache
+def colors() -> tuple[tuple[str, ...], np.ndarray]:
+    """The XKCD colour survey (2010, CC0), from matplotlib: 949 names that people gave to colours, and the colours.
+
+    Short text beside points in three dimensions: names, and red, green, blue (949, 3) float32 in [-1, 1], read-only.
+    Shuffled once, for the survey's own order is by popularity. `as_text("\\n".join(names))` is one name a line.
+    """
+    from matplotlib.colors import XKCD_COLORS, to_rgb
+
+    names = np.random.default_rng(0).permutation(list(XKCD_COLORS)).tolist()
+    rgb = np.array([to_rgb(name) for name in names], dtype=np.float32) * 2 - 1
+    rgb.setflags(write=False)
+    return tuple(name.removeprefix("xkcd:") for name in names), rgb
