@@ -116,7 +116,8 @@ def heun(schedule: Schedule, denoise: Denoise) -> Commit:
 def multistep(schedule: Schedule) -> Commit:
     """DPM-Solver++(2M): second order from the previous prediction, one prediction a step (Lu et al. 2022, algorithm 2).
 
-    It steps in half the log-SNR, best evenly (`schedule.time`). The first step, and the last one to sigma = 0 (an infinite step), are DDIM's.
+    It steps in half the log-SNR, best in even steps of that (`schedule.time` finds them). The first step, and the last
+    one to sigma = 0 (an infinite step), are DDIM's.
     """
     memory = {"until": None}
 
@@ -137,8 +138,8 @@ def langevin(
 ) -> Commit:
     """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): `repeats` noisy steps uphill at each noise level.
 
-    x + (step sigma^2 / 2) score + sqrt(step) sigma z, where sigma^2 score = alpha clean - x. The next level goes on from
-    where this one ended; t = 0 takes the last prediction.
+    x + (step sigma^2 / 2) score + sqrt(step) sigma z, where sigma^2 score = alpha clean - x. Each level goes on from
+    where the one before ended; t = 0 takes the last prediction.
     """
     draw = _normals(rng, noise)
 
@@ -212,7 +213,7 @@ def denoise_image(
 
 
 def encode(denoise: Denoise, schedule: Schedule, clean: Array, steps: int) -> Array:
-    """The latent at t = 1 that DDIM decodes to `clean`: DDIM backwards, from the first time above 0 (DDIM section 5.3)."""
+    """The latent at t = 1 that DDIM decodes to `clean`: DDIM backwards, from the first time above 0 (section 5.3)."""
     return run(clean, schedule.grid(steps)[1:], denoise, ddim(schedule))
 
 

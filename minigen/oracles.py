@@ -1,0 +1,209 @@
+"""Exact answers to hold models and samplers against: Gaussian mixtures, the ideal denoiser, an enumerable world.
+
+In these three worlds everything that a network has to learn is known in closed form (Karras et al. 2022, appendix B.3,
+for the ideal denoiser). `denoise` of the first two goes into any sampler.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .schedules import Schedule, spread
+
+
+class GaussianMixture:
+    """A mixture of K Gaussians in D dimensions: density, score and exact denoiser at every noise level.
+
+    Noise keeps a mixture a mixture: with x_t = alpha x + sigma noise, component k is N(alpha mean_k, alpha^2 C_k +
+    sigma^2 I). In the axes U of C_k that covariance is diagonal, so nothing has to be inverted.
+
+    means: (K, D). covariances: (K, D, D), or isotropic variances as a number or (K,). weights: (K,), equal if None.
+    schedule: needed for t > 0 only. Every x is (B, D), or (B, ...) with D numbers each; t is a scalar or (B,).
+    """
+
+    def __init__(self, means, covariances, weights=None, schedule: Schedule | None = None):
+        means = np.array(means, dtype=np.float64)  # K D
+        if means.ndim != 2:
+            raise ValueError(f"means must be (K, D), got shape {means.shape}")
+        components, dimensions = means.shape
+        weights = np.full(components, 1 / components) if weights is None else np.array(weights, dtype=np.float64)
+        if weights.shape != (components,) or np.any(weights <= 0) or abs(weights.sum() - 1) > 1e-9:
+            raise ValueError(f"weights must be {components} positive numbers that sum to 1, got {weights}")
+        covariances = np.array(covariances, dtype=np.float64)
+        if covariances.ndim < 2:
+            covariances = np.ones((components, 1, 1)) * covariances.reshape(-1, 1, 1) * np.eye(dimensions)
+        if covariances.shape != (components, dimensions, dimensions):
+            raise ValueError(
+                f"covariances must be a number, (K,) or (K, D, D), got {covariances.shape} for {means.shape}"
+            )
+        self.means, self.covariances, self.weights, self.schedule = means, covariances, weights, schedule
+        self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D
+        if np.any(self._variances <= 0) or not np.allclose(covariances, covariances.swapaxes(1, 2)):
+            raise ValueError("covariances must be symmetric and positive definite")
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n fresh points: (n, D)."""
+        component = rng.choice(len(self.weights), size=n, p=self.weights)
+        along = rng.standard_normal((n, self.means.shape[1])) * np.sqrt(self._variances[component])
+        return self.means[component] + np.einsum("bde,be->bd", self._axes[component], along)
+
+    def log_prob(self, x: np.ndarray, t=0.0) -> np.ndarray:
+        """Exact log density of x_t: (B,) nats."""
+        return _log_sum_exp(self._components(x, t)[0])
+
+    def score(self, x: np.ndarray, t=0.0) -> np.ndarray:
+        """Gradient of log_prob with respect to x, shaped like x."""
+        joint, offset, variances, _ = self._components(x, t)
+        return self._expect(joint, -offset / variances).reshape(x.shape).astype(x.dtype)
+
+    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+        """E[clean | x_t], shaped like x: the best answer any network could give."""
+        joint, offset, variances, alpha = self._components(x, t)
+        gain = alpha[..., None] * self._variances / variances  # how much of an offset is signal
+        return (_softmax(joint) @ self.means + self._expect(joint, gain * offset)).reshape(x.shape).astype(x.dtype)
+
+    def _components(self, x, t):
+        """log weight + log density of each component (B, K); offsets (B, K, D) and variances in its axes; alpha."""
+        if self.schedule is None and np.any(np.asarray(t) != 0):
+            raise ValueError(f"this mixture was made without a schedule: it only knows t = 0, got t = {t}")
+        flat = x.reshape(len(x), -1).astype(np.float64)
+        alpha, sigma = (1.0, 0.0) if self.schedule is None else (self.schedule.alpha(t), self.schedule.sigma(t))
+        alpha, sigma = spread(alpha, flat), spread(sigma, flat)  # (B or 1, 1)
+        variances = alpha[..., None] ** 2 * self._variances + sigma[..., None] ** 2  # B K D
+        offset = np.einsum("bkd,kde->bke", flat[:, None] - alpha[..., None] * self.means, self._axes)
+        log_density = -0.5 * (offset**2 / variances + np.log(2 * np.pi * variances)).sum(-1)
+        return np.log(self.weights) + log_density, offset, variances, alpha
+
+    def _expect(self, joint, along_axes):
+        """Average over the components' posterior of vectors given in their axes: (B, D)."""
+        return np.einsum("bk,bke,kde->bd", _softmax(joint), along_axes, self._axes, optimize=True)
+
+
+class IdealDenoiser:
+    """The perfect network of a finite data set: E[clean | x_t] when the clean thing is one of the N points.
+
+    Sampling with it can only return the points themselves: what perfect memory looks like. points: (N, ...).
+    """
+
+    def __init__(self, points: np.ndarray, schedule: Schedule):
+        self.points, self.schedule = np.asarray(points), schedule
+        self._flat = self.points.reshape(len(self.points), -1).astype(np.float64)  # N D
+
+    def posterior(self, x: np.ndarray, t) -> np.ndarray:
+        """Probability of each point given x_t: (B, N). At t = 0 it is the nearest point's."""
+        flat = x.reshape(len(x), -1).astype(np.float64)
+        alpha, sigma = spread(self.schedule.alpha(t), flat), spread(self.schedule.sigma(t), flat)
+        half_squared = (self._flat**2).sum(-1) / 2
+        closeness = alpha * (flat @ self._flat.T) - alpha**2 * half_squared  # (|x|^2 - |x - alpha point|^2) / 2
+        closeness -= closeness.max(-1, keepdims=True)  # before a sigma near 0 divides it
+        return _softmax(closeness / np.maximum(sigma**2, 1e-300))
+
+    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+        """The average of the points under `posterior`, shaped like x."""
+        return (self.posterior(x, t) @ self._flat).reshape(x.shape).astype(x.dtype)
+
+
+class EnumerableWorld:
+    """All binary strings of length L, with a probability for each: every question has an answer by summing.
+
+    log p(x) = coupling * (neighbours that agree) + mirror * (pairs i, L-1-i that agree) + parity * (an even number of
+    ones) + field * (number of ones) - log Z. Neighbours are the short memory that a Markov chain can have (an Ising
+    chain); the mirror ties the last symbol to the first, which it cannot; the parity makes all symbols together say
+    something about each one, which no pair does. All four 0: fair coins.
+    """
+
+    def __init__(
+        self, length: int = 8, coupling: float = 0.4, mirror: float = 1.0, parity: float = 1.0, field: float = -0.2
+    ):
+        if not 1 <= length <= 16:
+            raise ValueError(f"length must lie in 1 .. 16 to be enumerated, got {length}")
+        self.length, self.coupling, self.mirror, self.parity, self.field = length, coupling, mirror, parity, field
+        x = self._strings = np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1  # 2^L L, in counting order
+        neighbours, pairs = x[:, 1:] == x[:, :-1], (x == x[:, ::-1])[:, : length // 2]
+        log_weight = coupling * neighbours.sum(-1) + mirror * pairs.sum(-1)
+        log_weight = log_weight + parity * (x.sum(-1) % 2 == 0) + field * x.sum(-1)
+        self._log_probabilities = log_weight - _log_sum_exp(log_weight)
+
+    @property
+    def strings(self) -> np.ndarray:
+        """Every string, in counting order: integers (2^L, L)."""
+        return self._strings
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Probability of every string: (2^L,)."""
+        return np.exp(self._log_probabilities)
+
+    def index(self, x: np.ndarray) -> np.ndarray:
+        """Which row of `strings` each of x (B, L) is: (B,)."""
+        x = np.asarray(x)
+        if x.ndim != 2 or x.shape[1] != self.length or not np.isin(x, (0, 1)).all():
+            raise ValueError(f"x must hold 0 and 1 in shape (B, {self.length}), got {x.dtype} {x.shape}")
+        return x.astype(np.int64) @ (1 << np.arange(self.length)[::-1])
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """Exact log-probability of strings (B, L): (B,) nats."""
+        return self._log_probabilities[self.index(x)]
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n fresh strings: (n, L)."""
+        return self._strings[rng.choice(2**self.length, size=n, p=self.probabilities)]
+
+    def entropy(self) -> float:
+        """Nats per string: the loss that no model can beat."""
+        return float(-self.probabilities @ self._log_probabilities)
+
+    def conditionals(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """log p(x_i = v | the known symbols) for every position and v = 0, 1: (B, L, 2) nats.
+
+        x: (B, L), read only where known (bool, (B, L) or (L,)) is true; there the answer is log 1 and log 0 = -inf.
+        """
+        known = np.broadcast_to(known, np.shape(x))
+        self.index(np.where(known, x, 0))  # refuses what is no string
+        fits = ((self._strings == np.asarray(x)[:, None]) | ~known[:, None]).all(-1)  # B 2^L
+        one_hot = np.stack([1 - self._strings, self._strings], axis=-1).reshape(2**self.length, -1)  # 2^L 2L
+        mass = ((fits * self.probabilities) @ one_hot).reshape(len(fits), self.length, 2)
+        with np.errstate(divide="ignore"):
+            return np.log(mass) - np.log(mass.sum(-1, keepdims=True))
+
+    def chain_rule(self, x: np.ndarray, order: Sequence[int] | None = None) -> np.ndarray:
+        """log p of each symbol given those before it in `order`: (B, L) nats; any order sums to log_prob(x)."""
+        order = range(self.length) if order is None else order
+        if sorted(order) != list(range(self.length)):
+            raise ValueError(f"order must be a permutation of 0 .. {self.length - 1}, got {order}")
+        rows = np.arange(len(self.index(x)))
+        known, factors = np.zeros(self.length, dtype=bool), np.empty(np.shape(x))
+        for i in order:
+            factors[:, i] = self.conditionals(x, known)[rows, i, x[:, i]]
+            known[i] = True
+        return factors
+
+    def kl(self, model) -> float:
+        """KL(world || model), nats: what coding with the model costs beyond the entropy; inf if it excludes a string.
+
+        model: anything with log_prob(strings), or the probabilities of all strings (2^L,).
+        """
+        with np.errstate(divide="ignore"):
+            return float(self.probabilities @ (self._log_probabilities - np.log(self._distribution(model))))
+
+    def total_variation(self, model) -> float:
+        """Half the sum of |world - model| over all strings: the largest error in the probability of any event."""
+        return float(abs(self.probabilities - self._distribution(model)).sum() / 2)
+
+    def _distribution(self, model):
+        if hasattr(model, "log_prob"):
+            model = np.exp(np.asarray(model.log_prob(self._strings), dtype=np.float64))
+        q = np.asarray(model, dtype=np.float64)
+        if q.shape != (2**self.length,) or not np.all(q >= 0) or abs(q.sum() - 1) > 1e-4:
+            raise ValueError(f"expected {2**self.length} probabilities that sum to 1, got {q.shape} with sum {q.sum()}")
+        return q
+
+
+def _log_sum_exp(a):
+    top = a.max(-1, keepdims=True)
+    return (top + np.log(np.exp(a - top).sum(-1, keepdims=True)))[..., 0]
+
+
+def _softmax(a):
+    weights = np.exp(a - a.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
