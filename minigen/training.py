@@ -30,7 +30,7 @@ def train(
 
     Args:
         model: has `loss(x, rng)`, a scalar Tensor.
-        batches: arrays for `model.loss`, or tuples of its arguments before `rng` (images and labels); training ends
+        batches: arrays x for `model.loss(x, rng)`, or tuples (x, label) for `model.loss(x, rng, label)`; training ends
             where they end.
         steps, seconds: how long to train; give one of the two.
         optimizer: made from `nn.parameters(model)`.
@@ -76,7 +76,7 @@ def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
     arguments = batch if isinstance(batch, tuple) else (batch,)
     if not all(np.isfinite(a).all() for a in arguments):
         raise FloatingPointError(f"step {step}: the batch has NaN or infinity; no parameter was changed")
-    loss = model.loss(*arguments, rng)
+    loss = model.loss(arguments[0], rng, *arguments[1:])
     value = loss.item()
     if not math.isfinite(value):
         raise FloatingPointError(f"step {step}: the loss is {value}; no parameter was changed")

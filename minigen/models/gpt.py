@@ -1,0 +1,147 @@
+"""GPT: p(x) = prod_i p(x_i | x_<i), every factor from one causal Transformer (Radford et al. 2018; nanoGPT's layout).
+
+Training hides everything to the right; one step of sampling commits to one position, exactly.
+"""
+
+import numpy as np
+
+from minigen import ops, sampling
+from minigen.networks import Transformer
+from minigen.tensor import Tensor, no_grad
+
+
+class GPT:
+    """A Transformer language model over tokens 0 .. vocab_size - 1: characters, pixels, anything discrete.
+
+    A start token precedes the first position, so the first token has a probability too. Beyond the context: when it is
+    full, the last half is kept and re-encoded from position 0, in sampling (with a cache or without) and in `log_prob`.
+
+    Args:
+        vocab_size: number of different tokens.
+        context: how many tokens it can look at.
+        layers, heads, width: size of the Transformer.
+    """
+
+    def __init__(
+        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128, *, rng
+    ) -> None:
+        if min(vocab_size, context, layers) < 1:
+            raise ValueError(f"GPT: {vocab_size=}, {context=}, {layers=}: expected at least 1 of each")
+        self.vocab_size, self.context, self.layers, self.heads, self.width = vocab_size, context, layers, heads, width
+        self.network = Transformer(vocab_size, context, layers, heads, width, mask="causal", extra_tokens=1, rng=rng)
+
+    def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+        """Mean cross-entropy of the next token, nats per token.
+
+        Args:
+            x: (B, L) integer tokens. L <= context: every column is predicted, the first from the start token.
+                L = context + 1: the columns from the second on are predicted, given the first.
+            rng: unused; the loss has no randomness.
+        """
+        inputs, targets = self._teacher(x)
+        return ops.cross_entropy(self.network(inputs), targets)
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """Exact log-probability of each row of x (B, L) -> (B,), nats. L = context + 1: given the first column."""
+        return self.token_log_probs(x).sum(axis=1)
+
+    def token_log_probs(self, x: np.ndarray) -> np.ndarray:
+        """log p of every predicted token given what precedes it: (B, L), or (B, context) if L = context + 1; nats."""
+        x = self._checked(x)
+        inputs, targets = self._teacher(x) if x.shape[1] == self.context + 1 else (self._shifted(x), x)
+        log_p = ops.log_softmax(self.logits(inputs)).data
+        return np.take_along_axis(log_p, targets[:, :, None], axis=2)[:, :, 0].astype(np.float64)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """What is said after each input: (B, L) -> (B, L, V), for any L, without gradients.
+
+        The inputs are cut into windows of `context`, each beginning where the walk beyond the context re-encodes. All
+        windows are then computed side by side; what stands right of the end of the inputs cannot change the rest.
+        """
+        (B, L), c, keep = inputs.shape, self.context, self.context // 2
+        starts = [0, *(self._window_start(p) for p in range(c, L, c - keep))]
+        padded = np.pad(inputs, ((0, 0), (0, max(0, starts[-1] + min(c, L) - L))))
+        windows = np.concatenate([padded[:, s : s + c] for s in starts])  # (windows * B, L)
+        with no_grad():
+            said = np.concatenate([self.network(part).data for part in np.split(windows, range(64, len(windows), 64))])
+        said = said.reshape(len(starts), B, *said.shape[1:])
+        return np.concatenate([said[0], *said[1:, :, keep:]], axis=1)[:, :L]
+
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        prompt: np.ndarray | None = None,
+        length: int | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        cache: bool = True,
+    ) -> np.ndarray:
+        """n sequences of `length` tokens, drawn one position at a time: (n, length) integers.
+
+        Args:
+            prompt: (P,) or (n, P) tokens that the sequences begin with; they count in `length`.
+            length: tokens in all; the context if not given.
+            temperature, top_k, top_p: see `sampling.temperature`, `sampling.top_k`, `sampling.top_p`.
+            cache: keep keys and values of earlier positions instead of computing them anew; the result is the same.
+        """
+        *_, x = self.sample_walk(n, rng, prompt, length, temperature, top_k, top_p, cache)
+        return x
+
+    def sample_walk(self, n, rng, prompt=None, length=None, temperature=1.0, top_k=None, top_p=None, cache=True):
+        """The walk of `sample`, state by state: (n, length) tokens, those not yet written are 0."""
+        length = self.context if length is None else length
+        prompt = np.zeros((n, 0), np.int64) if prompt is None else np.atleast_2d(self._checked(np.atleast_2d(prompt)))
+        known = prompt.shape[1]
+        if n < 1 or length < max(known, 1):
+            raise ValueError(
+                f"sample: n={n}, length={length}: expected at least 1, and a length not below the prompt's {known}"
+            )
+        x = np.zeros((n, length), np.int64)
+        x[:, :known] = prompt
+        yield x
+        commit = sampling.write(rng, temperature, top_k, top_p)
+        yield from sampling.walk(x, range(known, length + 1), self._reader(n, cache), commit)
+
+    def _reader(self, n: int, cache: bool):
+        """predict(x, position) -> logits (n, V) of the token at `position`, given the columns of x before it."""
+        caches, window = None, None
+
+        def predict(x, position):
+            nonlocal caches, window
+            inputs = self._shifted(x)
+            start = self._window_start(position)
+            if cache and start != window:  # the context is full: begin again with the half that is kept
+                caches, window = self.network.new_caches(n), start
+            seen = start + caches[0].seen if cache else start
+            with no_grad():
+                return self.network(inputs[:, seen : position + 1], caches=caches).data[:, -1]
+
+        return predict
+
+    def _window_start(self, position: int) -> int:
+        """First input of the window from which the token at `position` is predicted."""
+        step = self.context - self.context // 2
+        return 0 if position < self.context else ((position - self.context) // step + 1) * step
+
+    def _teacher(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of teacher forcing: every token is predicted from the true ones before it."""
+        x = self._checked(x)
+        if x.shape[1] > self.context + 1:
+            raise ValueError(f"GPT: {x.shape[1]} columns, but the context is {self.context} (at most context + 1)")
+        return (x[:, :-1], x[:, 1:]) if x.shape[1] == self.context + 1 else (self._shifted(x), x)
+
+    def _shifted(self, x: np.ndarray) -> np.ndarray:
+        """The start token, then all columns but the last."""
+        return np.concatenate([np.full((len(x), 1), self.vocab_size), x[:, :-1]], axis=1)
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x)
+        if x.dtype.kind not in "iu":
+            raise TypeError(f"GPT: tokens have dtype {x.dtype}, expected integers")
+        if x.ndim != 2 or not x.size:
+            raise ValueError(f"GPT: expected tokens of shape (B, L), at least one, got {x.shape}")
+        if x.min() < 0 or x.max() >= self.vocab_size:
+            raise IndexError(f"GPT: tokens from {x.min()} to {x.max()}, expected 0 to {self.vocab_size - 1}")
+        return x
