@@ -212,15 +212,22 @@ def op(function: Callable, joint: bool = False) -> Callable:
             bound = signature.bind(*args, **settings)  # an array given by name: find its place
             bound.apply_defaults()
             args, settings = bound.args, bound.kwargs
-        dtype, record = None, False
+        arrays, parents, dtype, constants = [], [], None, False
         for x in args:
             if type(x) is Tensor:
-                record = record or x.node is not None
+                array = x._data
+                arrays.append(array)
+                parents.append(x.node)
                 if dtype is None:
-                    dtype = x._data.dtype
-                elif dtype is not x._data.dtype:
-                    dtype = np.promote_types(dtype, x._data.dtype)
-        arrays = [x._data if type(x) is Tensor else x if type(x) is float else _constant(x, dtype) for x in args]
+                    dtype = array.dtype
+                elif dtype is not array.dtype:
+                    dtype = np.promote_types(dtype, array.dtype)
+            else:
+                arrays.append(x)
+                parents.append(None)
+                constants = constants or type(x) is not float
+        if constants:
+            arrays = [array if type(x) is Tensor else _constant(x, dtype) for x, array in zip(args, arrays)]
         try:
             value, *rules = function(*arrays, **settings)
         except (ValueError, IndexError) as error:
@@ -235,8 +242,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
         result = Tensor.__new__(Tensor)
         result._data = value
         result.node = None
-        if record and _recording:
-            parents = [x.node if type(x) is Tensor else None for x in args]
+        if _recording and any(parents):
             if joint:
                 rules = rules[0]
             elif len(rules) < len(parents) or None in rules:
@@ -280,5 +286,3 @@ def keep_freed_memory() -> bool:
     mmap_threshold, trim_threshold = -3, -1
     return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
 
-
-keep_freed_memory()
