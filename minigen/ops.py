@@ -5,8 +5,12 @@ returns the gradient of the loss by one argument. Summing over broadcast axes is
 A primitive is as large as an equation in a textbook: few passes over memory, and one derivation to read.
 """
 
+import math
+
 import numpy as np
 
+from minigen.attention import attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
+from minigen.convolution import avg_pool2d, conv2d, group_norm, interpolate  # noqa: F401
 from minigen.tensor import Tensor, joint_op, op
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
@@ -44,7 +48,10 @@ def pow(x, exponent):
         return x * x, lambda g: 2 * g * x
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
-    return x**exponent, lambda g: g * exponent * x ** (exponent - 1)
+    return (
+        x** exponent,
+        lambda g: g * (exponent and exponent * x ** (exponent - 1)),
+    )  # 0, not 0 / 0, for exponent 0 at x = 0
 
 
 @op
@@ -166,13 +173,8 @@ def clip(x, low, high):
 @op
 def where(condition, x, y):
     """x where condition holds, else y. Both are computed: `where(x > 0, log(x), 0)` has a NaN gradient at x = 0."""
-    zero = np.zeros((), np.result_type(x, y))
-    return (
-        np.where(condition, x, y),
-        None,
-        lambda g: np.where(condition, g, zero),
-        lambda g: np.where(condition, zero, g),
-    )
+    value = np.where(condition, x, y)
+    return value, None, lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
 
 
 @op
@@ -255,7 +257,7 @@ def _concatenate(axis, *arrays):
 
 def split(x, sections: int, axis: int = 0) -> list[Tensor]:
     """Cut into `sections` equal parts along an axis."""
-    size, rest = divmod(np.shape(x)[axis] if not isinstance(x, Tensor) else x.shape[axis], sections)
+    size, rest = divmod(x.shape[axis], sections)
     if rest:
         raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
     before = (slice(None),) * (axis % x.ndim)
@@ -272,20 +274,18 @@ def pad(x, widths, value=0.0):
 @op
 def getitem(x, index):
     """x[index], for slices as well as for integer and boolean arrays; an element taken twice gets both gradients."""
+    parts = index if type(index) is tuple else (index,)
+    repeats = any(isinstance(part, (np.ndarray, list)) for part in parts)
 
     def vjp(g):
-        places = np.arange(x.size).reshape(x.shape)[index]
-        return np.bincount(places.ravel(), g.ravel(), x.size).reshape(x.shape)  # `out[index] += g` would lose repeats
+        if repeats:  # `d[index] = g` would lose all but one
+            places = np.arange(x.size).reshape(x.shape)[index]
+            return np.bincount(places.ravel(), g.ravel(), x.size).reshape(x.shape)
+        d = np.zeros(x.shape, g.dtype)
+        d[index] = g
+        return d
 
-    def vjp_slice(g):
-        out = np.zeros(x.shape, g.dtype)
-        out[index] = g
-        return out
-
-    basic = all(
-        isinstance(i, (int, slice, type(None), type(...))) for i in (index if type(index) is tuple else (index,))
-    )
-    return x[index], vjp_slice if basic else vjp
+    return x[index], vjp
 
 
 def take(x, indices, axis: int = 0) -> Tensor:
@@ -317,29 +317,23 @@ def matmul(x, y):
 @op
 def linear(x, weight, bias=None):
     """x W^T + b. Shapes: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
-    rows = x.reshape(-1, weight.shape[1]) if x.shape[-1:] == weight.shape[1:] else _mismatch(x, weight)
-    y = rows @ weight.T  # one flat product: NumPy loops over the leading axes otherwise
+    if x.shape[-1:] != weight.shape[1:]:
+        raise ValueError("x is (..., in), weight (out, in)")
+    rows = _rows(x)  # one flat product: NumPy loops over the leading axes otherwise
+    y = rows @ weight.T
     if bias is not None:
         y += bias
-
-    def vjp_weight(g):
-        return g.reshape(-1, len(weight)).T @ rows
-
-    def vjp_bias(g):
-        return np.ones(len(rows), g.dtype) @ g.reshape(-1, len(weight))
-
     return (
         y.reshape(*x.shape[:-1], len(weight)),
-        lambda g: (g.reshape(-1, len(weight)) @ weight).reshape(x.shape),
-        vjp_weight,
-        vjp_bias,
+        lambda g: (_rows(g) @ weight).reshape(x.shape),
+        lambda g: _rows(g).T @ rows,
+        lambda g: np.ones(len(rows), g.dtype) @ _rows(g),
     )
 
 
-def _mismatch(x, weight):
-    raise ValueError(
-        f"the last axis of x has {x.shape[-1] if x.ndim else 'no'} elements, weight expects {weight.shape[1]}"
-    )
+def _rows(x):
+    """(..., C) -> (rows, C)."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @op
@@ -389,7 +383,7 @@ def cross_entropy(logits, targets):
     targets = _indices("targets", targets, logits.shape[-1])
     if targets.shape != logits.shape[:-1] or not targets.size:
         raise ValueError("targets need the shape of logits without its last axis, and at least one element")
-    p = logits.reshape(-1, logits.shape[-1])
+    p = _rows(logits)
     places = np.arange(len(p)), targets.ravel()
     p = p - p.max(axis=1, keepdims=True)
     chosen = p[places]
@@ -423,10 +417,10 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     Shapes: x (..., C), normalized_shape C or (C,), weight (C,), bias (C,).
     """
     C = x.shape[-1] if x.ndim else 0
-    if np.ravel(normalized_shape).tolist() != [C]:
+    if normalized_shape not in (C, (C,)):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
     ones = np.ones(C, x.dtype)
-    rows = x.reshape(-1, C)
+    rows = _rows(x)
     z = rows - (rows @ ones / C)[:, None]
     deviation = 1 / np.sqrt(np.square(z) @ ones / C + x.dtype.type(eps))
     z *= deviation[:, None]
@@ -435,7 +429,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         y = y + bias
 
     def vjp(g):
-        g = g.reshape(-1, C)
+        g = _rows(g)
         gz = g * z
         over_rows = np.ones(len(rows), g.dtype)
         g_weight = over_rows @ gz if weight is not None else None
@@ -452,90 +446,14 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     return y.reshape(x.shape), vjp
 
 
-# -- attention ---------------------------------------------------------------------------------------------------------
-
-
-def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C); mask (..., Q, L), True where it may look -> (B, H, Q, L)."""
-    q, k, _ = _heads(qkv, heads)
-    if mask is not None:
-        if mask.dtype != bool or not mask.any(axis=-1).all():
-            raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
-        q = q[:, :, -mask.shape[-2] :]
-    weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
-    weights *= weights.dtype.type(q.shape[-1] ** -0.5)
-    if mask is not None:
-        weights += np.where(mask, weights.dtype.type(0), weights.dtype.type(-np.inf))
-    weights -= weights.max(axis=-1, keepdims=True)
-    np.exp(weights, out=weights)
-    weights /= (weights @ np.ones(weights.shape[-1], weights.dtype))[..., None]
-    return weights
-
-
-@op
-def attention(qkv, heads, mask=None):
-    """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
-
-    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look
-    (None: everywhere); the *last* Q positions ask, so that with a cache only new positions do -> (B, Q, C).
-    """
-    B, L, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    weights = attention_weights(qkv, heads, mask)
-    Q = weights.shape[2]
-    q, k, v = _heads(qkv, heads)  # views (B, H, L, D): no copies
-    q = q[:, :, L - Q :]
-    y = np.empty((B, Q, C), qkv.dtype)
-    np.matmul(weights, v, out=_split(y, heads))
-
-    def vjp(g):
-        d_qkv = np.empty(qkv.shape, qkv.dtype) if Q == L else np.zeros(qkv.shape, qkv.dtype)
-        d_q, d_k, d_v = _heads(d_qkv, heads)
-        g_heads = _split(g, heads)
-        np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
-        d = g_heads @ v.swapaxes(-1, -2)  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
-        d -= (_split(g * y, heads) @ np.ones(C // heads, y.dtype))[..., None]
-        d *= weights
-        d *= d.dtype.type((C // heads) ** -0.5)
-        np.matmul(d, k, out=d_q[:, :, L - Q :])
-        np.matmul(d.swapaxes(-1, -2), q, out=d_k)
-        return d_qkv
-
-    return y, vjp
-
-
-def _split(x, heads):
-    """(B, L, C) -> (B, H, L, D), a view."""
-    B, L, C = x.shape
-    return x.reshape(B, L, heads, C // heads).transpose(0, 2, 1, 3)
-
-
-def _heads(qkv, heads):
-    """(B, L, 3C) -> three views (B, H, L, D)."""
-    B, L, packed = qkv.shape
-    if packed % (3 * heads):
-        raise ValueError(f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}")
-    return qkv.reshape(B, L, 3, heads, -1).transpose(2, 0, 3, 1, 4)
-
-
 # -- what Tensor can do: the same functions as operators and methods ---------------------------------------------------
 
-for _name, _function in {
-    "__add__": add,
-    "__radd__": add,
-    "__sub__": sub,
-    "__rsub__": lambda x, y: sub(y, x),
-    "__mul__": mul,
-    "__rmul__": mul,
-    "__truediv__": div,
-    "__rtruediv__": lambda x, y: div(y, x),
-    "__neg__": neg,
-    "__pow__": pow,
-    "__matmul__": matmul,
-    "__rmatmul__": lambda x, y: matmul(y, x),
-    "__getitem__": getitem,
-    "sum": sum,
-    "mean": mean,
-    "reshape": lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape),
-    "transpose": lambda x, *axes: transpose(x, axes or None),
-}.items():
-    setattr(Tensor, _name, _function)
+Tensor.__add__ = Tensor.__radd__ = add
+Tensor.__mul__ = Tensor.__rmul__ = mul
+Tensor.__sub__, Tensor.__rsub__ = sub, lambda x, y: sub(y, x)
+Tensor.__truediv__, Tensor.__rtruediv__ = div, lambda x, y: div(y, x)
+Tensor.__matmul__, Tensor.__rmatmul__ = matmul, lambda x, y: matmul(y, x)
+Tensor.__neg__, Tensor.__pow__, Tensor.__getitem__ = neg, pow, getitem
+Tensor.sum, Tensor.mean = sum, mean
+Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
+Tensor.transpose = lambda x, *axes: transpose(x, axes or None)

@@ -16,6 +16,7 @@ import functools
 import heapq
 import inspect
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -171,29 +172,25 @@ class Tensor:
 def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
     """Sum g over the axes along which an argument of `shape` was repeated: the transpose of broadcasting."""
     extra = g.ndim - len(shape)
-    if extra and g.size:
-        rows = g.reshape(int(np.prod(g.shape[:extra])), -1)
-        g = (np.ones(len(rows), g.dtype) @ rows).reshape(g.shape[extra:])  # a product sums faster than .sum(axis=0)
-    elif extra:
-        g = g.sum(axis=tuple(range(extra)))
+    if extra:  # a product sums faster than .sum(axis=0)
+        first, rest = math.prod(g.shape[:extra]), g.shape[extra:]
+        g = (np.ones(first, g.dtype) @ g.reshape(first, math.prod(rest))).reshape(rest)
     repeated = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
     return g.sum(axis=repeated, keepdims=True) if repeated else g
 
 
 def _constant(value, dtype: np.dtype | None):
     """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind == "f" and dtype is not None and value.dtype != dtype:
-            return value.astype(dtype)
-        if value.flags.writeable:  # the caller may write to it before backward() reads it
-            value = value.copy()
-            value.flags.writeable = False
-        return value
-    if isinstance(value, np.floating) and dtype is not None:
-        return dtype.type(value)  # a float64 scalar must not widen a float32 graph
     if isinstance(value, tuple):
         return tuple(_constant(v, dtype) for v in value)
-    return int(value) if isinstance(value, np.integer) else value
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
+        value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
+    if isinstance(value, np.ndarray) and value.flags.writeable:  # the caller may write to it before backward() reads it
+        value = value.copy()
+        value.flags.writeable = False
+    return value
 
 
 def op(function: Callable, joint: bool = False) -> Callable:
@@ -285,4 +282,3 @@ def keep_freed_memory() -> bool:
         return False
     mmap_threshold, trim_threshold = -3, -1
     return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
-

@@ -1,0 +1,67 @@
+"""Attention: which positions look at which others, and what they see there (Vaswani et al. 2017, section 3.2)."""
+
+import numpy as np
+
+from minigen.tensor import op
+
+
+def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
+    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C); mask (..., Q, L), True where it may look -> (B, H, Q, L)."""
+    q, k, _ = _heads(qkv, heads)
+    if mask is not None:
+        if mask.dtype != bool or not mask.any(axis=-1).all():
+            raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
+        q = q[:, :, -mask.shape[-2] :]
+    weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
+    weights *= weights.dtype.type(q.shape[-1] ** -0.5)
+    if mask is not None:
+        weights += np.where(mask, weights.dtype.type(0), weights.dtype.type(-np.inf))
+    weights -= weights.max(axis=-1, keepdims=True)
+    np.exp(weights, out=weights)
+    weights /= (weights @ np.ones(weights.shape[-1], weights.dtype))[..., None]
+    return weights
+
+
+@op
+def attention(qkv, heads, mask=None):
+    """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
+
+    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look
+    (None: everywhere); the *last* Q positions ask, so that with a cache only new positions do -> (B, Q, C).
+    """
+    B, L, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    weights = attention_weights(qkv, heads, mask)
+    Q = weights.shape[2]
+    q, k, v = _heads(qkv, heads)  # views (B, H, L, D): no copies
+    q = q[:, :, L - Q :]
+    y = np.empty((B, Q, C), qkv.dtype)
+    np.matmul(weights, v, out=_split(y, heads))
+
+    def vjp(g):
+        d_qkv = np.empty(qkv.shape, qkv.dtype) if Q == L else np.zeros(qkv.shape, qkv.dtype)
+        d_q, d_k, d_v = _heads(d_qkv, heads)
+        g_heads = _split(g, heads)
+        np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
+        d = g_heads @ v.swapaxes(-1, -2)  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
+        d -= (_split(g * y, heads) @ np.ones(C // heads, y.dtype))[..., None]
+        d *= weights
+        d *= d.dtype.type((C // heads) ** -0.5)
+        np.matmul(d, k, out=d_q[:, :, L - Q :])
+        np.matmul(d.swapaxes(-1, -2), q, out=d_k)
+        return d_qkv
+
+    return y, vjp
+
+
+def _split(x, heads):
+    """(B, L, C) -> (B, H, L, D), a view."""
+    B, L, C = x.shape
+    return x.reshape(B, L, heads, C // heads).transpose(0, 2, 1, 3)
+
+
+def _heads(qkv, heads):
+    """(B, L, 3C) -> three views (B, H, L, D)."""
+    B, L, packed = qkv.shape
+    if packed % (3 * heads):
+        raise ValueError(f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}")
+    return qkv.reshape(B, L, 3, heads, -1).transpose(2, 0, 3, 1, 4)
