@@ -134,7 +134,7 @@ def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: in
     few = np.concatenate([np.asarray(pictures[k]) for k in (0, len(pictures) // 2, -1)])
     palette = Image.fromarray(few).quantize(colours)  # one palette for all frames: no flicker, small files
     table = np.array(palette.getpalette()).reshape(-1, 3)
-    table[table.sum(1).argmax()] = 255  # paper stays white
+    table[table.min(1) > 240] = 255  # paper stays white
     palette.putpalette(table.ravel().tolist())
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [max(20, round(1000 * seconds / len(pictures)))] * (len(pictures) - 1) + [1000]

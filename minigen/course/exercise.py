@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+HERE = str(Path(__file__).parent)
 
 
 def call(answer: Callable, *arguments) -> Any:
@@ -89,7 +92,7 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
     tries = exercise.tries if asks_for_function else 1
     gots, problems = [], []
     for k in range(tries):
-        arguments = exercise.inputs(np.random.default_rng([zlib.crc32(exercise.id.encode()), k]))
+        arguments = arguments_of(exercise, k)
         given = deepcopy(arguments)
         expected = outcome(exercise, exercise.reference, deepcopy(arguments))
         with switched_off(exercise.forbidden):
@@ -116,6 +119,11 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
     return Verdict(exercise.id, "failed", right, wrong, misconception(exercise, gots))
 
 
+def arguments_of(exercise: Exercise, k: int) -> tuple:
+    """The arguments of try k: the same on every machine, new ones for every try."""
+    return exercise.inputs(np.random.default_rng([zlib.crc32(exercise.id.encode()), k]))
+
+
 def outcome(exercise: Exercise, answer: Any, arguments: tuple) -> Any:
     """What an answer gives on these arguments: a value, or the exception it raises."""
     if not callable(answer) or not callable(exercise.reference):
@@ -130,8 +138,7 @@ def misconception(exercise: Exercise, gots: list) -> str:
     """The message of the first known wrong answer that gives what the learner's answer gives, on every input."""
     for wrong, message in exercise.wrong:
         for k, got in enumerate(gots):
-            arguments = exercise.inputs(np.random.default_rng([zlib.crc32(exercise.id.encode()), k]))
-            if difference(got, outcome(exercise, wrong, arguments), exercise.tolerance) is not None:
+            if difference(got, outcome(exercise, wrong, arguments_of(exercise, k)), exercise.tolerance) is not None:
                 break
         else:
             return message
@@ -248,7 +255,7 @@ def changed(after: Any, before: Any) -> bool:
 
 def raised(error: Exception) -> str:
     """The learner's exception with the last line of their own code that it passed through."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(HERE)]
     own = [f for f in frames if f.filename == frames[0].filename] if frames else []
     where = f"\n    line {own[-1].lineno} of {own[-1].name}:  {own[-1].line}" if own else ""
     return f"your code raised {type(error).__name__}: {error}{where}"

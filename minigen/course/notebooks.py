@@ -80,8 +80,8 @@ def execute(notebook: NotebookNode, folder: Path = LESSONS, limit: float = 600) 
     problems = [
         f"cell {index} wrote to stderr: {output.text.strip()[-200:]}"
         for index, cell in enumerate(notebook.cells)
-        for output in cell.get("outputs", [])
-        if output.get("name") == "stderr" and clean_text(output.text).strip()
+        for output in clean_outputs(cell.get("outputs", []))
+        if output.get("name") == "stderr"
     ]
     return Run(notebook, wall, processor, problems)
 
@@ -180,10 +180,8 @@ def clean(notebook: NotebookNode, previous: NotebookNode | None = None) -> Noteb
 
 def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
     cleaned = []
-    for output in outputs:
+    for output in merged(outputs):
         if output.output_type == "stream":
-            if cleaned and cleaned[-1].output_type == "stream" and cleaned[-1].name == output.name:
-                output.text = cleaned.pop().text + output.text  # how a stream is cut into pieces is chance
             output.text = clean_text(output.text)
             if not output.text.strip():
                 continue
@@ -197,6 +195,17 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
                 output.execution_count = None
         cleaned.append(output)
     return cleaned
+
+
+def merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Each run of outputs to the same stream as one: how a kernel cuts a stream into pieces is chance."""
+    whole = []
+    for output in map(nbformat.from_dict, outputs):
+        if whole and output.output_type == "stream" and whole[-1].get("name") == output.name:
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def clean_text(text: str) -> str:

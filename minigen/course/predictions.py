@@ -29,15 +29,18 @@ def reveal(name: str, truth: float | str, within: float | None = None, unit: str
     A number is right if it is at most `within` away (in the unit of the truth; default a tenth of it).
     """
     said = _predictions.get(name)
-    shown = truth if isinstance(truth, str) else f"{np.format_float_positional(truth, 4, fractional=False, trim='-')}"
-    message = f"{name}: it is {shown}{' ' + unit if unit else ''}."
+    message = f"{name}: it is {truth if isinstance(truth, str) else digits(truth)}{' ' + unit if unit else ''}."
     if said is not None:
         if isinstance(truth, str):
             _right[name] = said == truth
-            verdict = "right" if _right[name] else "not this time"
+            verdict = "right." if _right[name] else "not this time."
         else:
             off = abs(said - truth)
             _right[name] = bool(off <= (abs(truth) / 10 if within is None else within))
-            verdict = "right" if _right[name] else f"off by {off:.2g}; what did you leave out?"
-        message += f" You said {said}: {verdict}. ({sum(_right.values())} of {len(_right)} right so far)"
+            verdict = "right." if _right[name] else f"off by {digits(off)}. What did you leave out?"
+        message += f" You said {said}: {verdict} ({sum(_right.values())} of {len(_right)} right so far)"
     print(message)
+
+
+def digits(number: float) -> str:
+    return np.format_float_positional(number, precision=4, fractional=False, trim="-")

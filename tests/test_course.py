@@ -1,0 +1,347 @@
+"""The course's tools: every check of every lesson is proved from its table; then the tools themselves."""
+
+import functools
+import importlib
+import pkgutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import minigen.course.exercises
+from minigen import ops
+from minigen.course import check, exercise, hint, predict, predictions, read, reading, reveal
+from minigen.course.checks import report
+from minigen.course.exercise import Exercise, judge, outcome, table
+from minigen.tensor import Tensor
+
+LESSONS = sorted(m.name[-2:] for m in pkgutil.iter_modules(minigen.course.exercises.__path__) if "lesson_" in m.name)
+
+
+# -- every check of every lesson -------------------------------------------------------------------------------------
+
+
+def prove(tested: Exercise) -> list[str]:
+    """What is wrong with a check: empty if right answers pass, and wrong ones fail with the message meant for them."""
+    faults = []
+    valid = (tested.reference, *tested.alternatives)
+    for index, answer in enumerate(valid):
+        verdict = judge(tested, answer)
+        if verdict.status != "passed":
+            name = f"alternative {index - 1}" if index else "the reference"
+            faults.append(f"{name} does not pass: {verdict.wrong or verdict.status}")
+    for index, (answer, message) in enumerate(tested.wrong):
+        verdict = judge(tested, answer)
+        if verdict.status != "failed":
+            faults.append(f"wrong answer {index} is {verdict.status}")
+        elif verdict.think != message:
+            faults.append(f"wrong answer {index} hears {verdict.think!r} instead of {message!r}")
+
+    if callable(tested.reference):
+
+        def stub(*arguments, **keywords):
+            raise NotImplementedError
+
+        first = outcome(tested, tested.reference, exercise.arguments_of(tested, 0))
+        hard_coded = replace(tested, run=lambda f, *a: first if f is hard_coder else tested.run(f, *a))
+
+        def hard_coder(*arguments):
+            return first
+
+        attempts = {"a stub": (tested, stub, "not attempted"), "None": (tested, None, "not attempted")}
+        attempts["a function without return"] = (tested, lambda *a, **k: None, "failed")
+        attempts["a hard-coded example"] = (hard_coded, hard_coder, "failed")
+        for name in tested.forbidden:
+            module, _, attribute = name.rpartition(".")
+            package = functools.partial(call_by_name, module, attribute)
+            attempts[name] = (tested, package, "failed")
+    else:
+        attempts = {"None": (tested, None, "not attempted"), "...": (tested, ..., "not attempted")}
+        told = " ".join([*tested.hints, *(message for _, message in tested.wrong)]).lower()
+        if isinstance(tested.reference, str) and tested.reference.lower() in told:
+            faults.append("a message or a hint tells the answer")
+    for name, (tried, answer, wanted) in attempts.items():
+        status = judge(tried, answer).status
+        if status != wanted:
+            faults.append(f"{name} is {status}")
+
+    messages = [message for _, message in tested.wrong]
+    if len(tested.alternatives) < 2 or len(messages) < 3 or len(tested.hints) < 2:
+        faults.append("at least two alternatives, three wrong answers and two hints are needed")
+    if len(set(messages)) < len(messages):
+        faults.append("two wrong answers have the same message")
+    return faults
+
+
+def call_by_name(module: str, attribute: str, *arguments, **keywords):
+    """Call the package's function as a learner would, looked up only now."""
+    try:
+        holder = importlib.import_module(module)
+    except ModuleNotFoundError:  # a method: its class is an attribute of a module
+        holder = getattr(importlib.import_module(module.rpartition(".")[0]), module.rpartition(".")[2])
+    return getattr(holder, attribute)(*arguments, **keywords)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_check_of_the_lesson_is_proved(lesson, capsys):
+    faults = {tested.id: prove(tested) for tested in table(lesson)}
+    valid = sum(1 + len(tested.alternatives) for tested in table(lesson))
+    wrong = sum(len(tested.wrong) for tested in table(lesson))
+    count = sum(len(found) for found in faults.values())
+    with capsys.disabled():
+        print(f"\nlesson {lesson}: {len(faults)} checks, {valid} right and {wrong} wrong answers tried, {count} faults")
+    assert not count, {name: found for name, found in faults.items() if found}
+    assert all(name.startswith(f"{lesson}.") for name in faults)
+    assert len(faults) == len(table(lesson)), "two exercises have the same id"
+
+
+# -- the proof can fail ----------------------------------------------------------------------------------------------
+
+
+def multiply(x, y, g):
+    return g * y, g * x
+
+
+EXAMPLE = Exercise(
+    "99.multiply",
+    "the product rule",
+    multiply,
+    alternatives=(lambda x, y, g: (y * g, x * g), lambda x, y, g: tuple(g * other for other in (y, x))),
+    wrong=(
+        (lambda x, y, g: (g * x, g * y), "the factors are swapped"),
+        (lambda x, y, g: (y, x), "g is missing"),
+        (lambda x, y, g: g * y + g * x, "one gradient an argument"),
+    ),
+    hints=("first", "second"),
+    inputs=lambda rng: tuple(rng.normal(size=(3, 4)) for _ in range(3)),
+    forbidden=("minigen.ops.mul",),
+)
+
+
+def test_a_sound_check_has_no_faults():
+    assert prove(EXAMPLE) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"reference": lambda x, y, g: (g * y, g * x * 1.01)}, "alternative 0 does not pass"),
+        ({"alternatives": (multiply, EXAMPLE.wrong[0][0])}, "alternative 1 does not pass"),
+        ({"alternatives": (multiply,)}, "at least two alternatives"),
+        ({"wrong": (*EXAMPLE.wrong, (multiply, "right after all"))}, "wrong answer 3 is passed"),
+        ({"wrong": (*EXAMPLE.wrong, EXAMPLE.wrong[1])}, "same message"),
+        ({"wrong": (*EXAMPLE.wrong, (EXAMPLE.wrong[1][0], "other words"))}, "wrong answer 3 hears 'g is missing'"),
+        ({"inputs": lambda rng: (np.ones(2), np.ones(2), np.ones(2))}, "a hard-coded example is passed"),
+        ({"tolerance": 100.0}, "wrong answer 0 is passed"),
+    ],
+)
+def test_the_proof_finds_an_unsound_check(change, fault):
+    assert any(fault in found for found in prove(replace(EXAMPLE, **change)))
+
+
+def test_the_proof_finds_a_package_function_that_passes():
+    class_with_mul = replace(EXAMPLE, forbidden=())
+    direct = judge(class_with_mul, lambda x, y, g: ((Tensor(g) * Tensor(y)).numpy(), g * x))
+    assert direct.status == "passed", "with nothing switched off the package's function does pass"
+
+
+# -- judging ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "wrong"),
+    [
+        (lambda x, y, g: None, "", "wrong type: this is None (is a return missing?), where a tuple belongs"),
+        (lambda x, y, g: [g * y, g * x], "", "this is a list, where a tuple belongs"),
+        (lambda x, y, g: (g * y,), "type", "wrong length: 1 entries, where 2 belong"),
+        (lambda x, y, g: (g * y, (g * x).sum()), "", "entry 1: wrong type: this is a number, where a NumPy array"),
+        (lambda x, y, g: (g * y, (g * x).T), "type", "entry 1: wrong shape: (4, 3), where (3, 4) belongs"),
+        (lambda x, y, g: (g * y, g * x + 1), "type, shape (3, 4)", "entry 1: wrong values (12 of 12) in 5 of 5 tries"),
+        (lambda x, y, g: (g * y, Tensor(g * x)), "", "entry 1: wrong type: this is a Tensor, where a NumPy array"),
+        (3.0, "", "wrong type: this is a number, where a function belongs"),
+    ],
+)
+def test_messages_come_in_layers(answer, right, wrong):
+    verdict = judge(EXAMPLE, answer)
+    assert verdict.status == "failed" and verdict.right == right and wrong in verdict.wrong
+
+
+def test_a_misconception_is_named_beside_the_layer():
+    text = report(judge(EXAMPLE, lambda x, y, g: (x * g, y * g)))
+    assert "not right yet" in text and "think: the factors are swapped" in text
+    assert "no common mistake" in report(judge(EXAMPLE, lambda x, y, g: (g * y, g * x + 1)))
+
+
+def test_a_failing_check_never_tells_the_answer():
+    lesson = replace(EXAMPLE, reference=lambda x: np.exp(x) * 3, inputs=lambda rng: (rng.normal(),), forbidden=())
+    for k in range(lesson.tries):
+        expected = lesson.reference(*exercise.arguments_of(lesson, k))
+        text = report(judge(lesson, lambda x: x))
+        assert "it gave" in text and exercise.short(expected) not in text and f"{expected:.3f}" not in text
+
+
+def test_an_exception_comes_back_with_the_learners_line():
+    def faulty(x, y, g):
+        scale = 1.0
+        return helper(scale), g
+
+    def helper(scale):
+        return [scale][3]  # the fault
+
+    text = report(judge(EXAMPLE, faulty))
+    assert "IndexError" in text and "return [scale][3]  # the fault" in text and "of helper" in text
+    text = report(judge(EXAMPLE, lambda x: x))
+    assert "TypeError" in text and "positional" in text
+
+
+def test_an_exception_can_be_the_right_answer():
+    def checked(x):
+        if x < 0:
+            raise ValueError("x must not be negative")
+        return x
+
+    refusing = replace(EXAMPLE, reference=checked, inputs=lambda rng: (rng.normal(),), forbidden=(), tries=20)
+    assert judge(refusing, checked).status == "passed"
+    assert "no exception was raised" in judge(refusing, lambda x: x).wrong
+
+
+def test_arguments_changed_in_place_do_not_pass():
+    def in_place(x, y, g):
+        x *= g
+        y *= g
+        return y, x
+
+    verdict = judge(EXAMPLE, in_place)
+    assert verdict.status == "failed" and "in place" in verdict.wrong
+    sampler = replace(EXAMPLE, reference=lambda rng: 1.0, inputs=lambda rng: (rng,), forbidden=())
+    assert judge(sampler, lambda rng: float(rng.random() >= 0)).status == "passed", "a generator may be used"
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        ops.mul,
+        functools.partial(ops.mul),
+        lambda x, y: ops.mul(x, y),
+        lambda x, y: Tensor(x) * Tensor(y),
+        {"alias": ops.mul}["alias"],
+    ],
+)
+def test_the_packages_function_fails_while_the_check_runs(package):
+    product = replace(EXAMPLE, reference=lambda x, y: Tensor(x * y), inputs=lambda rng: (rng.normal(), rng.normal()))
+    verdict = judge(product, package)
+    assert verdict.status == "failed" and "switched off" in verdict.wrong
+    assert ops.mul(Tensor(2.0), Tensor(3.0)).item() == 6, "and works again afterwards"
+
+
+def test_methods_classes_and_numpy_functions_can_be_switched_off():
+    with exercise.switched_off(("minigen.tensor.Tensor.backward", "minigen.nn.Linear", "numpy.convolve")):
+        with pytest.raises(RuntimeError, match="switched off"):
+            Tensor(1.0).backward()
+        with pytest.raises(RuntimeError, match="switched off"):
+            np.convolve([1.0], [1.0])
+    assert np.convolve([1.0], [2.0]) == 2
+    with pytest.raises((AttributeError, ModuleNotFoundError)), exercise.switched_off(("minigen.ops.nothing",)):
+        pass
+
+
+def test_numbers_and_words_can_be_answers():
+    number = replace(EXAMPLE, reference=0.25, wrong=((0.75, "the other one"),), forbidden=(), tolerance=0.01)
+    assert judge(number, 1 / 4).status == judge(number, np.float32(0.25)).status == "passed"
+    assert judge(number, 0.75).think == "the other one" and "0.25" not in report(judge(number, 0.6))
+    assert "this is a string" in judge(number, "a quarter").wrong or "a string" in judge(number, "a quarter").wrong
+    word = replace(EXAMPLE, reference="targets not shifted", forbidden=())
+    assert judge(word, " Targets not shifted").status == "passed"
+    assert "targets" not in report(judge(word, "wrong axis"))
+
+
+def test_whole_numbers_nan_and_unsigned_integers_are_compared_with_care():
+    def differs(got, expected):
+        return exercise.difference(got, expected, 1e-5) is not None
+
+    assert differs(np.array([1.0, 2.0]), np.array([1, 2])) and not differs(np.array([1, 2], np.uint8), np.array([1, 2]))
+    assert differs(np.array([0], np.uint8), np.array([1], np.uint8))
+    assert not differs(np.array([np.nan, 1]), np.array([np.nan, 1])) and differs(np.array([np.nan]), np.array([1.0]))
+    assert not differs(np.array([np.inf]), np.array([np.inf])) and differs(np.array([np.inf]), np.array([1.0]))
+    assert not differs(np.float32(1.0), 1) and not differs(np.array(2.0), 2.0) and differs(np.array([2.0]), 2.0)
+    assert differs(np.array(["a"], object), np.array([1.0]))
+
+
+# -- what a learner calls --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lesson_99(monkeypatch):
+    known = exercise.table
+    monkeypatch.setattr(exercise, "table", lambda lesson: (EXAMPLE,) if lesson == "99" else known(lesson))
+
+
+def test_check_prints_and_hint_goes_on(lesson_99, capsys):
+    def todo(x, y, g):
+        raise NotImplementedError
+
+    assert check("99.multiply", todo) is None
+    check("99.multiply", multiply)
+    for _ in range(3):
+        hint("99.multiply")
+    assert capsys.readouterr().out.splitlines() == [
+        "99.multiply: not attempted yet",
+        "99.multiply: passed (5 fresh inputs)",
+        "99.multiply, hint 1 of 2: first",
+        "99.multiply, hint 2 of 2: second",
+        "99.multiply, hint 2 of 2: second",
+    ]
+
+
+def test_an_unknown_exercise_is_named(lesson_99):
+    with pytest.raises(KeyError, match=r"no exercise '99.mulitply'; lesson '99' has 99.multiply"):
+        check("99.mulitply", multiply)
+
+
+def test_a_prediction_is_scored_and_a_missing_one_stops_nobody(capsys, monkeypatch):
+    monkeypatch.setattr(predictions, "_predictions", {})
+    monkeypatch.setattr(predictions, "_right", {})
+    predict("99.a", 0.6)
+    reveal("99.a", 0.62)
+    predict("99.b", 10)
+    reveal("99.b", np.float64(228), unit="MiB")
+    predict("99.c", None)
+    reveal("99.c", "b")
+    predict("99.d", "a", choices=("a", "b"))
+    reveal("99.d", "a")
+    reveal("99.never_asked", 1.5)
+    out = capsys.readouterr().out.splitlines()
+    assert out[1] == "99.a: it is 0.62. You said 0.6: right. (1 of 1 right so far)"
+    assert out[3] == "99.b: it is 228 MiB. You said 10: off by 218. What did you leave out? (1 of 2 right so far)"
+    assert "no prediction yet" in out[4] and out[5] == "99.c: it is b."
+    assert out[7].endswith("right. (2 of 3 right so far)") and out[8] == "99.never_asked: it is 1.5."
+    with pytest.raises(ValueError, match="one of a, b"):
+        predict("99.d", "c", choices=("a", "b"))
+    with pytest.raises(TypeError, match="number"):
+        predict("99.a", "0.6")
+
+
+def test_read_prints_source_in_a_terminal(capsys):
+    for thing, line in [(ops.mul, "def mul(x, y):"), (Tensor(1.0), "class Tensor:"), (Tensor.backward, "def backward")]:
+        read(thing)
+        assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("formula", "typeset"),
+    [
+        ("x_t = sqrt(alpha_bar_t) x_0", r"x_{t} = \sqrt {\bar \alpha_{t}} x_{0}"),
+        ("dx = f(t) x dt + g(t) dw", r"\mathrm{dx} = f(t) x \mathrm{dt} + g(t) \mathrm{dw}"),
+        ("log p(x) >= E[log q]   (Ho 2020)", r"\log p(x) \ge  E[\log q]\qquad \text{(Ho 2020)}"),
+        ("y = x**2 * 3", r"y = x^{2} \,  3"),
+    ],
+)  # fmt: skip
+def test_formulas_become_latex(formula, typeset):
+    assert " ".join(reading.latex(formula).split()) == " ".join(typeset.split())
+
+
+def test_documentation_and_code_are_shown_once_each():
+    source = 'def f(x):\n    """Twice.\n\n        y = 2 x\n    """\n    return 2 * x\n'
+    assert reading.without_docstring(source) == "def f(x):\n    return 2 * x"
+    assert "$$y = 2 x$$" in reading.typeset("Twice.\n\n    y = 2 x\n")
+    assert "$$" not in reading.typeset("Args:\n    x: default = 3\n")

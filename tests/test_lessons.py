@@ -1,0 +1,280 @@
+"""Every notebook runs: stubs alone, with solutions filled in, and (thorough) as it stands; then the machinery itself.
+
+All in fresh kernels without network. The seconds a lesson states are held against what it used itself: the smaller of
+wall clock and processor time, so that a busy machine fails no lesson.
+"""
+
+import csv
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from minigen.course import handed_in, notebooks
+from minigen.course.exercise import table
+from minigen.course.notebooks import clean, execute, exercise_cells, fill_in, read
+
+LESSONS = [path for path in notebooks.lesson_paths() if path.parent == notebooks.LESSONS]
+PARTS = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+NUMBERED = pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2].isdigit()], ids=lambda path: path.stem)
+
+
+def printed(notebook) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def assert_all_passed(notebook) -> None:
+    text = printed(notebook)
+    assert [name for name in exercise_cells(notebook) if f"{name}: passed" not in text] == []
+
+
+# -- the lessons -----------------------------------------------------------------------------------------------------
+
+
+@NUMBERED
+def test_lesson_table_and_solutions_have_the_same_exercises(path):
+    names = [exercise.id for exercise in table(path.stem[:2])]
+    assert list(exercise_cells(read(path))) == names
+    assert list(exercise_cells(read(path.parent / "solutions" / path.name))) == names
+    assert 3 <= len(names) <= 5
+
+
+@NUMBERED
+def test_stubs_are_not_attempted_yet(path):
+    lesson = read(path)
+    cells = exercise_cells(lesson)
+    context = notebooks.context_of(lesson, max(cells.values()))
+    verdicts, errors = handed_in.run_cells([lesson.cells[index].source for index in cells.values()], context, limit=60)
+    assert errors == []
+    assert {name: status for name, (status, _) in verdicts.items()} == dict.fromkeys(cells, "not attempted")
+
+
+@PARTS
+def test_lesson_runs_with_its_solutions_within_its_seconds(path):
+    lesson = read(path)
+    solutions = path.parent / "solutions" / path.name
+    filled = fill_in(lesson, read(solutions)) if solutions.exists() else lesson
+    run = execute(filled)
+    assert run.problems == []
+    assert_all_passed(run.notebook)
+    stated = notebooks.stated_seconds(lesson)
+    assert stated is not None and stated <= notebooks.LONGEST and run.seconds <= stated
+
+
+@NUMBERED
+def test_solutions_run_by_themselves(path):
+    run = execute(read(path.parent / "solutions" / path.name))
+    assert run.problems == []
+    assert_all_passed(run.notebook)
+
+
+@PARTS
+def test_committed_notebook_is_whole_clean_and_small(path):
+    for file in (path, path.parent / "solutions" / path.name):
+        if not file.exists():
+            continue
+        notebook = read(file)
+        nbformat.validate(notebook)
+        assert file.stat().st_size <= notebooks.LARGEST
+        assert clean(notebook) == notebook, "refresh it: python -m minigen lessons"
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        assert outputs and all(output.output_type != "error" for output in outputs)
+
+
+@pytest.mark.thorough
+@PARTS
+def test_lesson_runs_as_it_stands(path):
+    assert execute(read(path)).problems == []
+
+
+# -- the machinery ---------------------------------------------------------------------------------------------------
+
+TABLE = """
+from minigen.course.exercise import Exercise
+
+def double(x):
+    return 2 * x
+
+EXERCISES = tuple(
+    Exercise(
+        name, "doubling", double,
+        alternatives=(lambda x: x + x, lambda x: x * 2),
+        wrong=((lambda x: x * x, "this is the square"), (lambda x: x, "unchanged"), (lambda x: x / 2, "half")),
+        hints=("one", "two"),
+        inputs=lambda rng: (rng.normal(size=3),),
+    )
+    for name in ("98.double", "98.twice", "98.again", "98.left")
+)
+"""
+SETUP = "import numpy as np\nfrom minigen.course import check, predict, reveal"
+
+
+def code(source: str, *tags: str):
+    return new_code_cell(source, metadata={"tags": list(tags)} if tags else {})
+
+
+def lesson_98(*cells):
+    header = new_markdown_cell("# 98\n**Minutes:** 1. **Computing:** 20 seconds.")
+    return new_notebook(cells=[header, code(SETUP, "setup"), *cells])
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """A folder with a table for lesson 98, which child processes find too."""
+    import minigen.course.exercises as package
+
+    folder = tmp_path_factory.mktemp("tables")
+    (folder / "lesson_98.py").write_text(TABLE, encoding="utf-8")
+    (folder / "sitecustomize.py").write_text(
+        f"import minigen.course.exercises as package\npackage.__path__.append({str(folder)!r})", encoding="utf-8"
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(folder))
+    patch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    yield folder
+    patch.undo()
+    sys.modules.pop("minigen.course.exercises.lesson_98", None)
+
+
+STUB = 'def double(x):\n    raise NotImplementedError\n\ncheck("98.double", double)'
+SOLVED = 'def double(x):\n    return x + x\n\ncheck("98.double", double)'
+
+
+def test_a_lesson_is_filled_in_executed_and_cleaned_to_the_same_bytes_twice(tables, tmp_path):
+    lesson = lesson_98(
+        code("from tqdm import tqdm\nfor _ in tqdm(range(3)):\n    print(object())"),
+        code("predict('98.a', None)\nreveal('98.a', 2.0)"),
+        code(
+            "from minigen import plots\nplots.animate(np.random.default_rng(0).normal(size=(4, 20, 2)), plots.points())"
+        ),
+        code("plots.curves({'loss': np.arange(3.0)}, 'step', 'nats')"),
+        code(STUB),
+        code("import time; print(time.perf_counter())", "varies"),
+    )
+    filled = fill_in(lesson, lesson_98(code(SOLVED)))
+    first, second = execute(filled, tmp_path), execute(filled, tmp_path)
+    assert first.problems == [] and 0 < first.seconds <= first.wall
+    assert notebooks.stated_seconds(lesson) == 20
+    once = clean(first.notebook)
+    assert nbformat.writes(clean(second.notebook, previous=once)) == nbformat.writes(once)
+    assert nbformat.writes(clean(second.notebook)) != nbformat.writes(once), "the time was taken anew"
+    assert clean(once) == once
+    assert_all_passed(once)
+    text = printed(once)
+    assert "no prediction yet" in text and "<object object at 0x...>" in text and "it/s" not in text
+    kinds = [set(output.data) for cell in once.cells for output in cell.get("outputs", []) if "data" in output]
+    assert "image/gif" in kinds[0] and "image/png" in kinds[1]
+    assert clean(execute(lesson, tmp_path).notebook).cells[-2].outputs[0].text == "98.double: not attempted yet\n"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import urllib.request; urllib.request.urlopen('http://192.0.2.1/', timeout=5)",
+        "import socket; socket.getaddrinfo('example.org', 80)",
+        "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
+    ],
+)
+def test_a_lesson_that_needs_the_network_fails(attempt, tmp_path):
+    with pytest.raises(CellExecutionError, match="no network while the lessons are executed"):
+        execute(new_notebook(cells=[code(attempt)]), tmp_path)
+
+
+def test_warnings_are_problems_and_progress_bars_are_not(tmp_path):
+    loop = code("from tqdm import tqdm\nfor _ in tqdm(range(3), desc='training'): pass")
+    assert execute(new_notebook(cells=[loop]), tmp_path).problems == []
+    warning = code("import warnings; warnings.warn('mind the step')")
+    assert "mind the step" in execute(new_notebook(cells=[loop, warning]), tmp_path).problems[0]
+
+
+def test_cleaning_takes_out_what_changes():
+    cell = code("x")
+    cell.execution_count = 7
+    cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00Z"}
+    cell.outputs = [
+        new_output("stream", name="stdout", text="a 50%\r"),
+        new_output("stream", name="stdout", text="a done\n" + str(notebooks.ROOT / "lessons") + "\n"),
+        new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "f00"}}),
+        new_output("execute_result", {"text/plain": "<f at 0x7f0012345678>"}, execution_count=7),
+    ]
+    cleaned = clean(new_notebook(cells=[cell], metadata={"widgets": {"state": 1}}))
+    assert "widgets" not in cleaned.metadata and cleaned.cells[0].metadata == {}
+    assert [output.get("text") or output.data["text/plain"] for output in cleaned.cells[0].outputs] == [
+        "a done\nlessons\n",
+        "<f at 0x...>",
+    ]
+    assert cleaned.cells[0].execution_count is None and cleaned.cells[0].outputs[1].execution_count is None
+    assert cell.execution_count == 7, "the original is left alone"
+
+
+def test_an_exercise_sees_setup_cells_and_definitions_only():
+    lesson = lesson_98(
+        code("import time\ntime.sleep(100)\ndef helper(x):\n    return x\nslow = helper(3)"),
+        code("%matplotlib inline\nclass Helper: pass"),
+        code("this does not parse"),
+        code('def other(x):\n    return x\ncheck("98.twice", other)'),
+        code(STUB),
+    )
+    context = notebooks.context_of(lesson, exercise_cells(lesson)["98.double"])
+    assert context == [SETUP, "import time", "def helper(x):\n    return x", "class Helper:\n    pass"]
+
+
+def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):
+    good = lesson_98(
+        code("def add(x, y):\n    return x + y"),
+        code('def double(x):\n    return add(x, x)\n\ncheck("98.double", double)'),
+        code('def twice(x):\n    raise NotImplementedError\n\ncheck("98.twice", twice)'),
+        code('check("98.again", lambda x: x * x)'),
+    )
+    bad = lesson_98(
+        code('def double(x):\n    return x +\n\ncheck("98.double", double)'),
+        code('def twice(x):\n    while True: pass\n\ncheck("98.twice", twice)'),
+        code('import os\nos._exit(3)\ncheck("98.again", abs)'),
+        code('def left(x):\n    return [x][1]\n\ncheck("98.left", left)'),
+    )
+    nbformat.write(good, tmp_path / "ada.ipynb")
+    nbformat.write(bad, tmp_path / "bob.ipynb")
+    (tmp_path / "eve.ipynb").write_text("no notebook", encoding="utf-8")
+    files = [str(tmp_path / f"{name}.ipynb") for name in ("ada", "bob", "eve")]
+    assert handed_in.main([*files, "--csv", str(tmp_path / "out.csv"), "--seconds", "4"]) == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        ada, bob, eve = csv.DictReader(file)
+    assert Path(ada["student"]).name == "ada" and ada["passed"] == "1" and ada["98.double"] == "passed"
+    assert ada["98.twice"] == ada["98.left"] == "not attempted" and "this is the square" in ada["98.again"]
+    assert "SyntaxError" in bob["98.double"] and bob["98.twice"] == "failed: not finished after 4 seconds"
+    assert bob["98.again"] == "failed: its process ended early"
+    assert "IndexError" in bob["98.left"] and "return [x][1]" in bob["98.left"]
+    assert "not a readable notebook" in eve["problem"] and eve["98.double"] == ""
+    assert "This is no sandbox" in capsys.readouterr().out
+
+
+def test_refresh_writes_once_and_reports(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(notebooks, "LESSONS", tmp_path)
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path.parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tables), str(Path(__file__).parents[1])]))
+    path = tmp_path / "98_fake.ipynb"
+    nbformat.write(lesson_98(code("print(np.pi)"), code(STUB)), path)
+    assert notebooks.refresh(path) == [] and "written" in capsys.readouterr().out
+    first = path.read_bytes()
+    assert notebooks.refresh(path) == [] and "unchanged" in capsys.readouterr().out
+    assert path.read_bytes() == first
+    nbformat.write(new_notebook(cells=[code("raise ValueError('here')")]), path)
+    assert "here" in notebooks.refresh(path)[0]
+    monkeypatch.setattr(notebooks, "LARGEST", 10)
+    nbformat.write(new_notebook(cells=[code("1")]), path)
+    problems = notebooks.refresh(path, check_only=True)
+    assert any("bytes" in problem for problem in problems) and any("does not state" in problem for problem in problems)
+
+
+def test_a_sound_numpy_is_used_in_the_kernel(tmp_path):
+    run = execute(
+        new_notebook(cells=[code("import numpy, minigen; print(numpy.__version__, minigen.__file__)")]), tmp_path
+    )
+    version, file = printed(run.notebook).split()
+    assert version == np.__version__ and Path(file).is_relative_to(notebooks.ROOT)
