@@ -10,6 +10,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minigen.sampling import run
+
 
 def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
     """The series (L,) in float64, or a ValueError that says what is wrong with it."""
@@ -97,6 +99,8 @@ class LinearAR:
 
     A *density* (nats, and dependent on the units of x): never compare it with a probability of discrete data as it is.
     """
+
+    density = True
 
     def __init__(self, order: int):
         if order < 1:
@@ -193,10 +197,15 @@ class LinearAR:
     def _walk(self, past: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Go on from past (n, p) one position at a time, x_t = its conditional mean + sigma noise_t: (n, p + steps)."""
         x = np.concatenate([past, np.zeros_like(noise)], axis=1)
-        for t in range(self.order, x.shape[1]):
-            mean = self.intercept + x[:, t - self.order : t] @ self.coefficients[::-1]
+
+        def predict(x, t):
+            return self.intercept + x[:, t - self.order : t] @ self.coefficients[::-1]
+
+        def commit(x, mean, t, _):
             x[:, t] = mean + self.noise_std * noise[:, t - self.order]
-        return x
+            return x
+
+        return run(x, range(self.order, x.shape[1] + 1), predict, commit)
 
     def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
         """n series (n, length) of the stationary process: p values from their joint Gaussian, then one by one."""

@@ -10,6 +10,8 @@ from bisect import bisect_left
 
 import numpy as np
 
+from minigen.sampling import run, write
+
 
 def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
     """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) becomes a batch of one."""
@@ -40,9 +42,10 @@ def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.nda
     return p
 
 
-def draw(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One symbol from every row of (B, V) by inverting its distribution function: (B,)."""
-    return (rng.random((len(probabilities), 1)) >= probabilities.cumsum(axis=-1)[:, :-1]).sum(axis=-1)
+def log(p: np.ndarray) -> np.ndarray:
+    """Natural logarithm, -inf at 0 without a warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(p)
 
 
 class MarkovChain:
@@ -127,19 +130,19 @@ class MarkovChain:
 
     def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
         """n paths (n, length) of states."""
-        x = np.empty((n, length), np.int64)
-        start = self.stationary() if self.initial is None else self.initial
-        for position in range(length):
-            rows = self.transition[x[:, position - 1]] if position else np.tile(start, (n, 1))
-            x[:, position] = draw(rows, rng)
-        return x
+        x = np.full((n, length), len(self.transition))  # nothing has happened yet: the state before the first
+        logits = log(self._with_start())
+        return run(x, range(length + 1), lambda x, now: logits[x[:, now - 1]], write(rng))
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}); -inf for an impossible path."""
         x = as_tokens(x, len(self.transition))
-        start = self.stationary() if self.initial is None else self.initial
-        with np.errstate(divide="ignore"):
-            return np.log(start[x[:, 0]]) + np.log(self.transition[x[:, :-1], x[:, 1:]]).sum(axis=1)
+        before = np.insert(x[:, :-1], 0, len(self.transition), axis=1)
+        return log(self._with_start()[before, x]).sum(axis=1)
+
+    def _with_start(self) -> np.ndarray:
+        """The transition matrix and one more row, out of the state before the first: (V + 1, V)."""
+        return np.vstack([self.transition, self.stationary() if self.initial is None else self.initial])
 
 
 class NGram:
@@ -230,16 +233,19 @@ class NGram:
         p = np.full(x.shape, 1 / self.vocab_size)
         for k in range(min(self.order + 1, x.shape[1])):
             p[:, k:] = self._climb(k, window_codes(x, self.vocab_size, k + 1), p[:, k:])
-        with np.errstate(divide="ignore"):
-            return np.log(p).sum(axis=1)
+        return log(p).sum(axis=1)
 
     def sample(self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None) -> np.ndarray:
-        """n sequences of `length` symbols, (n, length), which continue `prompt` (k,) if given, without it."""
-        prompt = np.zeros(0, np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)[0]
-        x = np.tile(np.append(prompt, np.zeros(length, np.int64)), (n, 1))
-        for position in range(len(prompt), len(prompt) + length):
-            x[:, position] = draw(self.conditional(x[:, max(position - self.order, 0) : position]), rng)
-        return x[:, len(prompt) :]
+        """n sequences (n, length) that begin with the prompt, (P,) or (n, P), which counts in `length`."""
+        prompt = np.zeros((n, 0), np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)
+        known = prompt.shape[1]
+        x = np.zeros((n, length), np.int64)
+        x[:, :known] = prompt
+
+        def predict(x, now):
+            return log(self.conditional(x[:, max(now - self.order, 0) : now]))
+
+        return run(x, range(known, length + 1), predict, write(rng))
 
 
 def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:
