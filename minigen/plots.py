@@ -22,16 +22,13 @@ QUIET = "#b8b8b8"  # data in the background, what was rejected
 
 _LOOK = {
     "figure.figsize": (6.4, 3.2),
-    "figure.dpi": 100,
     "figure.constrained_layout.use": True,
-    "font.size": 10,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#777777",
     "axes.grid": True,
-    "axes.axisbelow": True,
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
     "lines.linewidth": 1.8,
@@ -59,11 +56,7 @@ class Picture(Figure):
 
 
 def image_grid(
-    images: np.ndarray,
-    columns: int | None = None,
-    titles: Sequence[str] | None = None,
-    limits: tuple[float, float] | None = None,
-    size: float = 0.75,
+    images: np.ndarray, columns: int = 10, titles: Sequence[str] = (), limits: tuple | None = None, size: float = 0.75
 ) -> Figure:
     """Grey images (N, Y, X) or (N, 1, Y, X) side by side, `size` inches each, high values dark.
 
@@ -73,7 +66,7 @@ def image_grid(
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] != 1):
         raise ValueError(f"images must be (N, Y, X) or (N, 1, Y, X); got shape {images.shape}")
     images = images.reshape(len(images), *images.shape[-2:])
-    columns = columns or min(len(images), 10)
+    columns = min(len(images), columns)
     rows = -(-len(images) // columns)
     low, high = limits or (images.min(), images.max())
     with style():
@@ -82,33 +75,26 @@ def image_grid(
             axes.axis("off")
             if index < len(images):
                 axes.imshow(images[index], vmin=low, vmax=high)
-                if titles:
-                    axes.set_title(titles[index], loc="center", fontsize=8)
+                axes.set_title(titles[index] if titles else "", loc="center", fontsize=8)
     return figure
 
 
 def curves(
-    lines: Mapping[str, np.ndarray | tuple],
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-    colours: Mapping[str, str] | None = None,
-    **axes_settings,
+    lines: Mapping[str, np.ndarray | tuple], xlabel: str, ylabel: str, colours: Mapping | None = None, **settings
 ) -> Figure:
     """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x, y, standard error).
 
-    `axes_settings` go to matplotlib's `Axes.set`: yscale="log", xlim=(0, 1), ...
+    `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
     """
     with style():
         figure = Picture()
         axes = figure.subplots()
         for label, line in lines.items():
             x, y, *error = line if isinstance(line, tuple) else (np.arange(len(line)), line)
-            colour = {"color": colours[label]} if colours and label in colours else {}
-            (drawn,) = axes.plot(x, y, label=label, **colour)
+            (drawn,) = axes.plot(x, y, label=label, color=(colours or {}).get(label))
             if error:
                 axes.fill_between(x, y - error[0], y + error[0], color=drawn.get_color(), alpha=0.2, linewidth=0)
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title, **axes_settings)
+        axes.set(xlabel=xlabel, ylabel=ylabel, **settings)
         if len(lines) > 1:
             axes.legend()
     return figure
@@ -118,7 +104,7 @@ class GIF(bytes):
     """The bytes of an animated GIF, which a notebook shows moving; `Path("walk.gif").write_bytes(gif)` keeps it."""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        # GitHub and nbconvert show no image/gif; browsers go by the bytes, so the same bytes move as image/png there.
+        # nbconvert and what builds on it leave image/gif out; a browser goes by the bytes, which move as image/png too.
         text = base64.b64encode(self).decode()
         return {"image/gif": text, "image/png": text, "text/plain": repr(self)}
 
@@ -144,11 +130,7 @@ def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: in
 
 
 def animate(
-    states: Iterable[np.ndarray],
-    draw: Callable[[Axes, np.ndarray], None],
-    labels: Sequence[str] | None = None,
-    seconds: float = 4.0,
-    size: tuple[float, float] = (3.2, 3.4),
+    states: Iterable, draw: Callable, labels: Sequence[str] | None = None, seconds: float = 4, size: tuple = (3.2, 3.4)
 ) -> GIF:
     """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
 
@@ -159,7 +141,7 @@ def animate(
                 axes = figure.subplots()
                 draw(axes, state)
                 axes.set_title(labels[index] if labels is not None else f"step {index}")
-                yield figure
+            yield figure
 
     return gif(frames(), seconds)
 

@@ -55,7 +55,7 @@ def test_image_grid_shows_every_image_on_one_scale(shape):
 def test_curves_have_labels_colours_and_a_band():
     x = np.linspace(0, 1, 5)
     figure = plots.curves(
-        {"a": x, "b": (x, x**2, 0.1 * x)}, "step", "nats", "loss", colours={"b": plots.TRUTH}, yscale="log"
+        {"a": x, "b": (x, x**2, 0.1 * x)}, "step", "nats", title="loss", colours={"b": plots.TRUTH}, yscale="log"
     )
     (axes,) = figure.axes
     a, b = axes.lines
