@@ -4,10 +4,14 @@ A network that denoises is called as `net(x, t, label=None)`: x (B, *shape) nois
 label (B,) integers or None. It returns a Tensor shaped like x, and says the shape of one example in `net.shape`.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from minigen import nn, ops
 from minigen.tensor import Tensor
+
+GROUPS = 8  # of channels, in group normalisation
 
 
 class Conditioning:
@@ -60,6 +64,93 @@ class MLP:
         for layer in self.hidden:
             h = layer(ops.silu(h))
         return self.last(ops.silu(h)).reshape(x.shape)
+
+
+class ResidualBlock:
+    """x + conv(norm(conv(norm(x)))) with SiLU, told the time and class in between: (B, in, Y, X) -> (B, out, Y, X)."""
+
+    def __init__(self, in_channels: int, out_channels: int, width: int, *, rng) -> None:
+        self.norm1 = nn.GroupNorm(GROUPS, in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, rng=rng)
+        self.shift = nn.Linear(width, out_channels, rng=rng)
+        self.norm2 = nn.GroupNorm(GROUPS, out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, rng=rng)
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, rng=rng) if in_channels != out_channels else None
+
+    def __call__(self, x: Tensor, vector: Tensor) -> Tensor:
+        h = self.conv1(ops.silu(self.norm1(x)))
+        h = h + self.shift(vector).reshape(len(vector), -1, 1, 1)
+        h = self.conv2(ops.silu(self.norm2(h)))
+        return h + (x if self.shortcut is None else self.shortcut(x))
+
+
+class PixelAttention:
+    """x + attention(norm(x)), where every pixel looks at every pixel: (B, C, Y, X) -> (B, C, Y, X)."""
+
+    def __init__(self, channels: int, heads: int, *, rng) -> None:
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.attention = nn.Attention(channels, heads, rng=rng)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        B, C, Y, X = x.shape
+        pixels = self.norm(x).transpose(0, 2, 3, 1).reshape(B, Y * X, C)
+        return x + self.attention(pixels).reshape(B, Y, X, C).transpose(0, 3, 1, 2)
+
+
+class UNet:
+    """A convolutional denoiser of images, shaped like a U (Ronneberger et al. 2015; DDPM, appendix B).
+
+    Down: at each resolution a residual block, then half the size. At the lowest: block, attention, block. Up: twice the
+    size, joined with what the way down knew at that size (so that detail need not pass the bottom), a block.
+
+    Args:
+        shape: of one image (C, Y, X); Y and X are halved len(channels) - 1 times.
+        channels: at each resolution, from the full one down; multiples of 8, the groups of group normalisation.
+        heads: of the attention at the lowest resolution.
+        classes: number of classes, if it should be told one.
+    """
+
+    def __init__(
+        self,
+        shape: tuple = (1, 8, 8),
+        channels: tuple = (24, 48),
+        heads: int = 4,
+        classes: int | None = None,
+        *,
+        rng: np.random.Generator,
+    ) -> None:
+        smallest = 2 ** (len(channels) - 1)
+        if len(shape) != 3 or shape[1] % smallest or shape[2] % smallest:
+            raise ValueError(f"UNet: shape must be (C, Y, X) with Y and X multiples of {smallest}, got {shape}")
+        if any(c % GROUPS for c in channels) or channels[-1] % heads:
+            raise ValueError(
+                f"UNet: channels must be multiples of {GROUPS}, the last one also of heads; got {channels}"
+            )
+        self.shape, self.channels, self.heads, self.classes = shape, channels, heads, classes
+        width = 4 * channels[0]  # of the vector that tells time and class
+        self.conditioning = Conditioning(width, width, classes, rng=rng)
+        self.first = nn.Conv2d(shape[0], channels[0], 3, padding=1, rng=rng)
+        sizes = list(pairwise((channels[0], *channels)))  # channels that come into and go out of each resolution
+        *self.down, self.middle1 = [ResidualBlock(i, o, width, rng=rng) for i, o in sizes]
+        self.attention = PixelAttention(channels[-1], heads, rng=rng)
+        self.middle2 = ResidualBlock(channels[-1], channels[-1], width, rng=rng)
+        self.up = [ResidualBlock(below + c, c, width, rng=rng) for c, below in pairwise(channels)][::-1]
+        self.norm = nn.GroupNorm(GROUPS, channels[0])
+        self.last = nn.Conv2d(channels[0], shape[0], 3, padding=1, rng=rng, std=0.0)  # starts with the answer 0
+
+    def __call__(self, x, t, label=None) -> Tensor:
+        """Images (B, C, Y, X), times (B,) or a number, classes (B,) or None -> images (B, C, Y, X)."""
+        _check_examples(x, self.shape)
+        vector = ops.silu(self.conditioning(t, label, len(x)))
+        h = self.first(x)
+        skips = []
+        for block in self.down:
+            skips.append(block(h, vector))
+            h = ops.avg_pool2d(skips[-1], 2)
+        h = self.middle2(self.attention(self.middle1(h, vector)), vector)
+        for block in self.up:
+            h = block(ops.concatenate([ops.interpolate(h, 2), skips.pop()], axis=1), vector)
+        return self.last(ops.silu(self.norm(h)))
 
 
 class Block:
@@ -131,7 +222,7 @@ class Transformer:
         self._mask = attention_mask(mask, self.context, block_size)
 
     def __call__(self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None) -> Tensor:
-        """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. With caches, x holds only the new tokens."""
+        """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. Given caches, x holds the new tokens."""
         if self.shape is None:
             h = self.body(self.tokens(x), t, label, caches)
             head = self.tokens.weight[: self.vocab_size] if self.extra_tokens else self.tokens.weight
