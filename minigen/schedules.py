@@ -179,7 +179,7 @@ class cosine(_Preserving):
     """alpha = cos of an angle that grows evenly (Nichol & Dhariwal 2021, eq. 17).
 
     There alpha reaches 0 at t = 1. Their clip, beta <= 0.999 in a chain of `steps` steps, is kept as a smallest value:
-    alpha_bar(t) >= (1 - 0.999) alpha_bar(1 - 1 / steps), reached only at the very end (t > 0.99996 for 1000 steps).
+    alpha_bar(t) >= (1 - 0.999) alpha_bar(1 - 1 / steps), reached only at the very end (t > 0.9999 for 1000 steps).
     Only the value is clipped; the slope stays that of the cosine.
     """
 
