@@ -173,6 +173,13 @@ def test_bad_chains_are_refused_by_name(transition, initial, name):
         MarkovChain(transition, initial)
 
 
+def test_an_enlarged_state_must_fit_memory():
+    with pytest.raises(ValueError, match=r"19683 states fill 3.1 GB"):
+        MarkovChain.fit(np.arange(27), states=27, order=3, pseudocount=1.0)
+    with pytest.raises(ValueError, match="equal axes"):
+        MarkovChain.enlarge(np.ones((2, 3)) / 3)
+
+
 # -- NGram -----------------------------------------------------------------------------------------------------------
 
 

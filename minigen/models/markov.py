@@ -71,6 +71,8 @@ class MarkovChain:
         if order < 1 or len(set(conditional.shape)) != 1:
             raise ValueError(f"conditional: expected p + 1 equal axes (V, ..., V), p >= 1, got {conditional.shape}")
         states = vocab_size**order
+        if states > 5000:
+            raise ValueError(f"conditional: {states} states fill {8e-9 * states**2:.1f} GB as a matrix; use NGram")
         now = np.arange(states)[:, None]
         after = (now * vocab_size + np.arange(vocab_size)) % states  # append the next symbol, drop the oldest
         transition = np.zeros((states, states))
@@ -81,7 +83,7 @@ class MarkovChain:
     def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> MarkovChain:
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
 
-        order > 1 enlarges the state (see `enlarge`; the matrix has states^order rows: beyond a few thousand use NGram).
+        order > 1 enlarges the state (see `enlarge`: at most 5,000 of them; NGram has no such limit).
         A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every count.
         """
         codes = window_codes(as_tokens(x, states), states, order + 1)
