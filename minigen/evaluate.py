@@ -30,8 +30,8 @@ def bits_per_dim(model, x: ndarray, rng: Generator | None = None, dimensions: in
 
     Exact where the model has `log_prob`; otherwise an estimate of `bound`, which needs rng. A model says by its
     attribute `density` whether it gives densities; an exact log p of floats is taken for one if it does not say.
-    `dimensions` counts the scored entries of an example where that is not all of them: context for a GPT on
-    context + 1 columns, L - order for a LinearAR. Densities and probabilities never stand side by side: see Dequantized.
+    Beside probabilities it must pass through Dequantized. `dimensions` counts the scored entries of an example where
+    that is not all of them: context for a GPT on context + 1 columns, L - order for a LinearAR.
     """
     x = np.asarray(x)[None] if np.ndim(x) == 1 else np.asarray(x)
     exact = hasattr(model, "log_prob")
@@ -142,7 +142,7 @@ def _rows(samples: ndarray, real: ndarray, same_number: bool = False) -> list[nd
     one, two = np.shape(samples), np.shape(real)
     if one[1:] != two[1:] or 0 in one + two or (same_number and one != two):
         raise ValueError(
-            f"samples and real: expected two sets{' of one size' * same_number} alike, got {one} and {two}"
+            f"samples and real: must be of one shape{' and one size' * same_number}, not empty; got {one} and {two}"
         )
     if not (np.isfinite(samples).all() and np.isfinite(real).all()):
         raise ValueError("samples or real hold NaN or infinity")
