@@ -158,11 +158,13 @@ class EnumerableWorld:
 
         x: (B, L), read only where known (bool, (B, L) or (L,)) is true; there the answer is log 1 and log 0 = -inf.
         """
-        known = np.broadcast_to(known, np.shape(x))
+        x = np.asarray(x)
+        known = np.broadcast_to(known, x.shape)
         self.index(np.where(known, x, 0))  # refuses what is no string
-        fits = ((self._strings == np.asarray(x)[:, None]) | ~known[:, None]).all(-1)  # B 2^L
-        one_hot = np.stack([1 - self._strings, self._strings], axis=-1).reshape(2**self.length, -1)  # 2^L 2L
-        mass = ((fits * self.probabilities) @ one_hot).reshape(len(fits), self.length, 2)
+        ones = self._strings.astype(np.float64)  # 2^L L
+        clashes = (known & (x == 1)) @ (1 - ones).T + (known & (x == 0)) @ ones.T  # known symbols that differ: B 2^L
+        one_hot = np.stack([1 - ones, ones], axis=-1).reshape(2**self.length, -1)  # 2^L 2L
+        mass = ((clashes == 0) * self.probabilities @ one_hot).reshape(*known.shape, 2)
         with np.errstate(divide="ignore"):
             return np.log(mass) - np.log(mass.sum(-1, keepdims=True))
 

@@ -207,6 +207,8 @@ def denoise_image(
     Enter the walk at the t where sigma / alpha = noise_std. One step gives the posterior mean, the least squared error;
     more steps go on along `commit` (DDIM by default; `ancestral` draws from the posterior).
     """
+    if not noise_std > 0:
+        raise ValueError(f"noise_std must be above 0, got {noise_std}")
     start = float(schedule.time(-2 * np.log(noise_std)))
     x = spread(schedule.alpha(start), observed) * observed
     return run(x, start * schedule.grid(steps)[::-1], denoise, commit or ddim(schedule))
