@@ -332,7 +332,9 @@ def test_read_prints_source_in_a_terminal(capsys):
     [
         ("x_t = sqrt(alpha_bar_t) x_0", r"x_{t} = \sqrt {\bar \alpha_{t}} x_{0}"),
         ("dx = f(t) x dt + g(t) dw", r"\mathrm{dx} = f(t) x \mathrm{dt} + g(t) \mathrm{dw}"),
-        ("log p(x) >= E[log q]   (Ho 2020)", r"\log p(x) \ge  E[\log q]\qquad \text{(Ho 2020)}"),
+        ("noise ~ N(0, I)", r"\mathrm{noise} \sim N(0, I)"),
+        ("p_k(w) = gain_k p_{k-1}(w)", r"p_{k}(w) = \mathrm{gain}_{k} p_{k-1}(w)"),
+        ("(Ho et al. 2020)", r"\text{(Ho et al. 2020)}"),
         ("y = x**2 * 3", r"y = x^{2} \,  3"),
     ],
 )  # fmt: skip
@@ -343,5 +345,7 @@ def test_formulas_become_latex(formula, typeset):
 def test_documentation_and_code_are_shown_once_each():
     source = 'def f(x):\n    """Twice.\n\n        y = 2 x\n    """\n    return 2 * x\n'
     assert reading.without_docstring(source) == "def f(x):\n    return 2 * x"
-    assert "$$y = 2 x$$" in reading.typeset("Twice.\n\n    y = 2 x\n")
-    assert "$$" not in reading.typeset("Args:\n    x: default = 3\n")
+    shown = reading.typeset("Twice alpha_bar_t, `x_0`, x*.\n\n    y = 2 x_0    (Ho 2020)\n\nArgs:\n    x: default = 3")
+    assert r"$$y = 2 x_{0} \qquad \text{(Ho 2020)}$$" in shown and shown.count("$$") == 2
+    assert r"Twice $\bar \alpha_{t}$, `x_0`, x\*." in shown
+    assert not reading.is_formula("    L = context + 1: all columns from the second on are predicted")

@@ -116,9 +116,13 @@ def exercise_id(source: str) -> str | None:
 
 
 def exercise_cells(notebook: NotebookNode) -> dict[str, int]:
-    """The index of each exercise's cell, by the exercise's id."""
-    ids = {i: exercise_id(cell.source) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
-    return {name: index for index, name in ids.items() if name is not None}
+    """The index of each exercise's cell, by the exercise's id; a cell tagged "demo" only shows what a check says."""
+    indices = {}
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and "demo" not in cell.metadata.get("tags", []):
+            indices[exercise_id(cell.source)] = index
+    indices.pop(None, None)
+    return indices
 
 
 def context_of(notebook: NotebookNode, index: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 GREEK = {"alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "nu", "pi", "rho", "sigma", "tau", "phi", "psi"}
 FUNCTIONS = {"sum", "prod", "sqrt", "log", "exp", "tanh", "max", "min"}
+SYMBOL = rf"\b(?:[A-Za-z]|{'|'.join(GREEK)})(?:_[a-z0-9]+)+\b|\b(?:{'|'.join(GREEK)})\b"
 SIGNS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "->": r"\to", "~": r"\sim", "*": r"\,", "@": r"\,"}
 
 
@@ -50,31 +51,41 @@ def without_docstring(source: str) -> str:
 
 
 def typeset(documentation: str) -> str:
-    """Markdown of a docstring: each indented line that holds a formula becomes a displayed formula."""
+    """Markdown of a docstring: formulas on lines of their own are displayed, symbols like alpha_bar_t typeset."""
     lines = []
     for line in documentation.splitlines():
-        text, indented = line.strip(), line.startswith("  ")
-        if indented and re.search(r"[=~]", text) and not re.match(r"\w+: ", text):  # "name: ..." describes an argument
-            lines.append(f"\n$${latex(text)}$$\n")
+        indented = line.startswith("  ")
+        if indented and is_formula(line):
+            lines.append(
+                "\n$$" + r" \qquad ".join(latex(part).strip() for part in re.split(r" {2,}", line.strip())) + "$$\n"
+            )
         else:
-            plain = re.sub(r"[*<]", r"\\\g<0>", text)
-            lines.append(f"  \n&emsp;{plain}" if indented else plain)
+            pieces = line.strip().split("`")  # every second piece is code
+            pieces[::2] = [re.sub(SYMBOL, lambda m: f"${symbol(m[0]).strip()}$", re.sub(r"[*<]", r"\\\g<0>", piece))
+                           for piece in pieces[::2]]  # fmt: skip
+            lines.append(("  \n&emsp;" if indented else "") + "`".join(pieces))
     return "\n".join(lines)
+
+
+def is_formula(text: str) -> bool:
+    """Whether a line is a formula: it relates two things, and is not a sentence or the description of an argument."""
+    return bool(re.search(r"[=~]", text)) and not re.search(r"^\s*\w+: |([A-Za-z]{2,} ){3}", text)
 
 
 def latex(formula: str) -> str:
     r"""A plain formula in LaTeX: "x_t = sqrt(alpha_bar_t) x_0" becomes "x_{t} = \sqrt{\bar\alpha_{t}} x_{0}"."""
-    formula, *remark = re.split(r" {2,}", formula, maxsplit=1)  # two spaces set off a remark
+    if not is_formula(formula):  # a remark beside it
+        return rf"\text{{{formula}}}"
     formula = re.sub(r"sqrt\(([^()]*)\)", r"sqrt{\1}", formula)
     formula = re.sub(r"(?:\*\*|\^)(\w+|\([^()]*\))", lambda m: "^{" + m[1].strip("()") + "}", formula)
     formula = re.sub("|".join(map(re.escape, SIGNS)), lambda m: SIGNS[m[0]] + " ", formula)
-    formula = re.sub(r"(?<!\\)[A-Za-z]\w*", lambda m: symbol(m[0]), formula)
-    return formula + "".join(rf"\qquad \text{{{text}}}" for text in remark)
+    return re.sub(r"\\[a-z]+|[A-Za-z]\w*", lambda m: m[0] if m[0][0] == "\\" else symbol(m[0]), formula)
 
 
 def symbol(word: str) -> str:
     r"""One identifier: "alpha_bar_t" becomes "\bar\alpha_{t}", "loss" an upright word."""
     base, *rest = word.split("_")
+    opening = "_" if rest[-1:] == [""] else ""  # "p_" before "{k - 1}"
     if base in ("eps", "epsilon"):
         base = r"\varepsilon"
     elif base in GREEK | FUNCTIONS:
@@ -84,4 +95,6 @@ def symbol(word: str) -> str:
     if rest and rest[0] in ("bar", "hat", "tilde"):
         base = rf"\{rest.pop(0)} {base}" if base.startswith("\\") else rf"\{rest.pop(0)}{{{base}}}"
     subscript = ",".join(f"\\{part}" if part in GREEK else part for part in rest if part)
-    return base + (f"_{{{subscript}}}" if subscript else "") + (" " if base.startswith("\\") and not subscript else "")
+    if subscript:
+        return f"{base}_{{{subscript}}}{opening}"
+    return base + (opening or (" " if base.startswith("\\") else ""))
