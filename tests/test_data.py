@@ -330,3 +330,18 @@ RNG = np.random.default_rng(0)
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# -- the datasheet -----------------------------------------------------------------------------------------------------
+
+
+def test_the_datasheet_has_every_file_and_its_hash():
+    sheet = (FOLDER / "DATASHEET.md").read_text(encoding="utf-8")
+    files = sorted(FOLDER.glob("*.csv")) + sorted(FOLDER.glob("*.npz"))
+    assert len(files) == 7
+    for path in files:
+        content = path.read_bytes()
+        if path.suffix == ".csv":
+            content = content.replace(b"\r\n", b"\n")  # what git may do to text on Windows
+        assert hashlib.sha256(content).hexdigest() in sheet, path.name
+        assert path.name in sheet

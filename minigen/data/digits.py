@@ -9,7 +9,6 @@ import numpy as np
 
 FILE = Path(__file__).parent / "digits.npz"
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
-TRAIN_IMAGES = 1437
 
 
 class Digits(NamedTuple):
@@ -32,8 +31,7 @@ def digits() -> Digits:
         raise OSError(f"digits: {FILE} is missing or damaged (its sha256 must be {SHA256}); reinstall minigen")
     with np.load(FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
-    order = np.random.default_rng(0).permutation(len(images))
-    train, test = order[:TRAIN_IMAGES], order[TRAIN_IMAGES:]
+    train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
     parts = Digits(images[train], images[test], labels[train], labels[test])
     for part in parts:
         part.setflags(write=False)  # the result is cached: nobody may change what the next caller gets
