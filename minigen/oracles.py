@@ -37,6 +37,7 @@ class GaussianMixture:
                 f"covariances must be a number, (K,) or (K, D, D), got {covariances.shape} for {means.shape}"
             )
         self.means, self.covariances, self.weights, self.schedule = means, covariances, weights, schedule
+        self.shape = (dimensions,)  # of one example, as networks say it
         self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D
         if np.any(self._variances <= 0) or not np.allclose(covariances, covariances.swapaxes(1, 2)):
             raise ValueError("covariances must be symmetric and positive definite")
@@ -87,6 +88,7 @@ class IdealDenoiser:
 
     def __init__(self, points: np.ndarray, schedule: Schedule):
         self.points, self.schedule = np.asarray(points), schedule
+        self.shape = self.points.shape[1:]
         self._flat = self.points.reshape(len(self.points), -1).astype(np.float64)  # N D
 
     def posterior(self, x: np.ndarray, t) -> np.ndarray:
