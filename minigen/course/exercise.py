@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
             "Give check the function itself, by its name, without calling it.",
         )
     tries = exercise.tries if asks_for_function else 1
-    gots, problems = [], []
+    gots, problems, in_place = [], [], False
     for k in range(tries):
         arguments = arguments_of(exercise, k)
         given = deepcopy(arguments)
@@ -100,23 +101,21 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         if isinstance(got, NotImplementedError):
             return Verdict(exercise.id, "not attempted")
         problem = difference(got, expected, exercise.tolerance)
-        if problem is None and changed(given, arguments):
-            return Verdict(
-                exercise.id,
-                "failed",
-                "what your function returns",
-                "it also changes its arguments in place: whoever calls it loses their data",
-                "Which line writes into an argument? Work on a copy, or make a new array.",
-            )
+        in_place = in_place or changed(given, arguments)
+        if problem is None and in_place:
+            problem = Difference(Layer.IN_PLACE, "what your function returns", "it also changes its arguments in place")
         gots.append(got)
         if problem is not None:
             problems.append((problem, arguments, got))
     if not problems:
         return Verdict(exercise.id, "passed", f"{tries} fresh inputs" if asks_for_function else "your answer")
-    (right, wrong), arguments, got = min(problems, key=lambda found: len(found[0][0]))  # the most basic problem first
-    if asks_for_function and "values" in wrong:
-        wrong += f" in {len(problems)} of {tries} tries; {example(exercise, arguments, got)}"
-    return Verdict(exercise.id, "failed", right, wrong, misconception(exercise, gots))
+    problem, arguments, got = min(problems, key=lambda found: found[0].layer)  # the most basic problem is told
+    wrong, think = problem.wrong, misconception(exercise, gots)
+    if problem.layer == Layer.VALUES and asks_for_function:
+        wrong += f" in {len(problems)} of {tries} tries{example(exercise, arguments, got)}"
+    if in_place and not think:
+        think = "Which line writes into an argument? Work on a copy: whoever calls your function keeps their data."
+    return Verdict(exercise.id, "failed", problem.right, wrong, think)
 
 
 def arguments_of(exercise: Exercise, k: int) -> tuple:
@@ -183,41 +182,61 @@ def code_holder(name: str) -> Callable:
 # -- comparing -------------------------------------------------------------------------------------------------------
 
 
-def difference(got: Any, expected: Any, tolerance: float) -> tuple[str, str] | None:
-    """None if they agree; otherwise what is right and what is wrong. The expected values are never told."""
+class Layer(IntEnum):
+    """From the most basic problem to the last."""
+
+    TYPE, SHAPE, VALUES, IN_PLACE = range(4)
+
+
+class Difference(NamedTuple):
+    """How two results differ: what is right so far, and what is wrong."""
+
+    layer: Layer
+    right: str
+    wrong: str
+
+
+def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
+    """None if they agree; otherwise in which layer they differ. The expected values are never told."""
     if isinstance(got, Exception) or isinstance(expected, Exception):
         if type(got) is type(expected):
             return None
-        return "", raised(got) if isinstance(got, Exception) else "no exception was raised where one belongs"
+        words = raised(got) if isinstance(got, Exception) else "no exception was raised where one belongs"
+        return Difference(Layer.TYPE, "", words)
     if kind(got) != kind(expected):
         forgotten = " (is a return missing?)" if got is None else ""
-        return "", f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs"
+        return Difference(Layer.TYPE, "", f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs")
     if isinstance(expected, str):
-        return None if got.strip().lower() == expected.strip().lower() else ("type", "another word belongs here")
+        agree = got.strip().lower() == expected.strip().lower()
+        return None if agree else Difference(Layer.VALUES, "type", "another word belongs here")
     if isinstance(expected, (tuple, list)):
         if len(got) != len(expected):
-            return "type", f"wrong length: {len(got)} entries, where {len(expected)} belong"
+            words = f"wrong length: {len(got)} entries, where {len(expected)} belong"
+            return Difference(Layer.SHAPE, "type", words)
         for index, (part, expected_part) in enumerate(zip(got, expected)):
             problem = difference(part, expected_part, tolerance)
             if problem is not None:
-                return problem[0], f"entry {index}: {problem[1]}"
+                before = [f"entry {k}" for k in range(index)] + [problem.right] * bool(problem.right)
+                return Difference(problem.layer, ", ".join(before), f"entry {index}: {problem.wrong}")
         return None
     if not is_number(expected) and not isinstance(expected, np.ndarray) and not hasattr(expected, "numpy"):
-        return None if got == expected else ("type", "wrong values")
+        return None if got == expected else Difference(Layer.VALUES, "type", "wrong values")
     got, expected = plain(got), plain(expected)
     if got.dtype.kind not in "iufc":
-        return "", f"wrong type inside: {got.dtype} entries, where numbers belong"
+        return Difference(Layer.TYPE, "", f"wrong type inside: {got.dtype} entries, where numbers belong")
     if got.shape != expected.shape:
-        return "type", f"wrong shape: {got.shape}, where {expected.shape} belongs"
+        return Difference(Layer.SHAPE, "type", f"wrong shape: {got.shape}, where {expected.shape} belongs")
     if expected.ndim and expected.dtype.kind in "iub" and got.dtype.kind not in "iub":
-        return "type, shape", f"wrong type inside: {got.dtype} entries, where whole numbers belong"
+        words = f"wrong type inside: {got.dtype} entries, where whole numbers belong"
+        return Difference(Layer.SHAPE, "type, shape", words)
     with np.errstate(invalid="ignore"):
         agree = (np.abs(got - expected) <= tolerance * (1 + np.abs(expected))) | (got == expected)
     agree |= (got != got) & (expected != expected)  # NaN where NaN belongs
     if agree.all():
         return None
-    shape = f"type, shape {expected.shape}" if expected.ndim else "type"
-    return shape, "wrong values" + (f" ({np.sum(~agree)} of {agree.size})" if expected.ndim else "")
+    if not expected.ndim:
+        return Difference(Layer.VALUES, "type", "wrong value")
+    return Difference(Layer.VALUES, f"type, shape {got.shape}", f"wrong values ({np.sum(~agree)} of {agree.size})")
 
 
 def kind(thing: Any) -> str:
@@ -233,7 +252,7 @@ def kind(thing: Any) -> str:
 
 
 def is_number(thing: Any) -> bool:
-    return isinstance(thing, (bool, int, float, np.number, np.bool_)) or (
+    return isinstance(thing, (bool, int, float, complex, np.number, np.bool_)) or (
         isinstance(thing, np.ndarray) and thing.ndim == 0
     )
 
@@ -262,18 +281,21 @@ def raised(error: Exception) -> str:
 
 
 def example(exercise: Exercise, arguments: tuple, got: Any) -> str:
+    """One failing try in full, if it is small enough to be read."""
     names = inspect.signature(exercise.reference).parameters
-    given = ", ".join(f"{name} = {short(value)}" for name, value in zip(names, arguments))
-    return f"for {given} it gave {short(got)}" if given else f"it gave {short(got)}"
+    given = "".join(f"\n    {name} = {short(value)}" for name, value in zip(names, arguments))
+    text = f"; for example{given}\n    gave {short(got)}"
+    return text if "..." not in text else ""
 
 
 def short(thing: Any) -> str:
-    """A value in at most about 100 characters."""
-    if isinstance(thing, np.random.Generator):
-        return "a generator"
-    if isinstance(thing, (np.ndarray, np.generic, float)):
-        text = np.array2string(np.asarray(thing), precision=4, threshold=12, edgeitems=2, separator=", ")
+    """A value in one line; "..." if it is too long for that."""
+    if isinstance(thing, (tuple, list)):
+        text = "(" + ", ".join(map(short, thing)) + ")"
+    elif isinstance(thing, np.random.Generator):
+        text = "a random generator"
+    elif isinstance(thing, (np.ndarray, np.generic, float)):
+        text = np.array2string(np.asarray(thing), precision=4, separator=", ").replace("\n", "")
     else:
         text = repr(thing)
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else text[:97] + "..."
+    return text if len(text) <= 90 else "..."
