@@ -3,6 +3,8 @@
 Training hides everything to the right; one step of sampling commits to one position, exactly.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from minigen import ops, sampling
@@ -23,10 +25,17 @@ class GPT:
     """
 
     def __init__(
-        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128, *, rng
+        self,
+        vocab_size: int,
+        context: int,
+        layers: int = 4,
+        heads: int = 4,
+        width: int = 128,
+        *,
+        rng: np.random.Generator,
     ) -> None:
-        if min(vocab_size, context, layers) < 1:
-            raise ValueError(f"GPT: {vocab_size=}, {context=}, {layers=}: expected at least 1 of each")
+        if min(vocab_size, context, layers, heads, width) < 1:
+            raise ValueError(f"GPT: {vocab_size=}, {context=}, {layers=}, {heads=}, {width=}: expected 1 or more")
         self.vocab_size, self.context, self.layers, self.heads, self.width = vocab_size, context, layers, heads, width
         self.network = Transformer(vocab_size, context, layers, heads, width, mask="causal", extra_tokens=1, rng=rng)
 
@@ -39,6 +48,8 @@ class GPT:
             rng: unused; the loss has no randomness.
         """
         inputs, targets = self._teacher(x)
+        if inputs.shape[1] > self.context:
+            raise ValueError(f"loss: {x.shape[1]} columns, but the context is {self.context} (at most context + 1)")
         return ops.cross_entropy(self.network(inputs), targets)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
@@ -47,27 +58,31 @@ class GPT:
 
     def token_log_probs(self, x: np.ndarray) -> np.ndarray:
         """log p of every predicted token given what precedes it: (B, L), or (B, context) if L = context + 1; nats."""
-        x = self._checked(x)
-        inputs, targets = self._teacher(x) if x.shape[1] == self.context + 1 else (self._shifted(x), x)
-        log_p = ops.log_softmax(self.logits(inputs)).data
-        return np.take_along_axis(log_p, targets[:, :, None], axis=2)[:, :, 0].astype(np.float64)
+        inputs, targets = self._teacher(x)
+        log_p = ops.log_softmax(self._windowed(inputs).astype(np.float64)).data
+        return np.take_along_axis(log_p, targets[:, :, None], axis=2)[:, :, 0]
 
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """What is said after each input: (B, L) -> (B, L, V), for any L, without gradients.
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """Logits of every token given those before it, without gradients: (B, L) -> (B, L, V), for any L."""
+        return self._windowed(self._shifted(self._checked(x)))
 
-        The inputs are cut into windows of `context`, each beginning where the walk beyond the context re-encodes. All
-        windows are then computed side by side; what stands right of the end of the inputs cannot change the rest.
+    def attention_maps(self, x: np.ndarray) -> np.ndarray:
+        """Where the network looks when it predicts each token of x (B, L): (B, layers, H, L, L), rows sum to 1.
+
+        Row i predicts token i; column 0 is the start token, column j the token j - 1.
         """
-        (B, L), c, keep = inputs.shape, self.context, self.context // 2
-        starts = [0, *(self._window_start(p) for p in range(c, L, c - keep))]
-        padded = np.pad(inputs, ((0, 0), (0, max(0, starts[-1] + min(c, L) - L))))
-        windows = np.concatenate([padded[:, s : s + c] for s in starts])  # (windows * B, L)
+        inputs = self._shifted(self._checked(x))
+        if inputs.shape[1] > self.context:
+            raise ValueError(f"attention_maps: {inputs.shape[1]} columns, but the context is {self.context}")
         with no_grad():
-            said = np.concatenate([self.network(part).data for part in np.split(windows, range(64, len(windows), 64))])
-        said = said.reshape(len(starts), B, *said.shape[1:])
-        return np.concatenate([said[0], *said[1:, :, keep:]], axis=1)[:, :L]
+            return self.network.attention_maps(inputs)
 
-    def sample(
+    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+        """n sequences, (n, length) integers: the last state of `sample_walk`, which says what `how` can be."""
+        *_, x = self.sample_walk(n, rng, **how)
+        return x
+
+    def sample_walk(
         self,
         n: int,
         rng: np.random.Generator,
@@ -77,8 +92,8 @@ class GPT:
         top_k: int | None = None,
         top_p: float | None = None,
         cache: bool = True,
-    ) -> np.ndarray:
-        """n sequences of `length` tokens, drawn one position at a time: (n, length) integers.
+    ) -> Iterator[np.ndarray]:
+        """Draw n sequences one position at a time; yields every state: (n, length) tokens, 0 where nothing is written.
 
         Args:
             prompt: (P,) or (n, P) tokens that the sequences begin with; they count in `length`.
@@ -86,17 +101,13 @@ class GPT:
             temperature, top_k, top_p: see `sampling.temperature`, `sampling.top_k`, `sampling.top_p`.
             cache: keep keys and values of earlier positions instead of computing them anew; the result is the same.
         """
-        *_, x = self.sample_walk(n, rng, prompt, length, temperature, top_k, top_p, cache)
-        return x
-
-    def sample_walk(self, n, rng, prompt=None, length=None, temperature=1.0, top_k=None, top_p=None, cache=True):
-        """The walk of `sample`, state by state: (n, length) tokens, those not yet written are 0."""
         length = self.context if length is None else length
-        prompt = np.zeros((n, 0), np.int64) if prompt is None else np.atleast_2d(self._checked(np.atleast_2d(prompt)))
+        prompt = np.zeros((1, 0), np.int64) if prompt is None else self._checked(np.atleast_2d(prompt))
         known = prompt.shape[1]
-        if n < 1 or length < max(known, 1):
+        if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
             raise ValueError(
-                f"sample: n={n}, length={length}: expected at least 1, and a length not below the prompt's {known}"
+                f"sample: expected n >= 1, length >= 1 and >= the prompt's, a prompt of 1 or n rows; "
+                f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
             )
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
@@ -104,7 +115,7 @@ class GPT:
         commit = sampling.write(rng, temperature, top_k, top_p)
         yield from sampling.walk(x, range(known, length + 1), self._reader(n, cache), commit)
 
-    def _reader(self, n: int, cache: bool):
+    def _reader(self, n: int, cache: bool) -> Callable[[np.ndarray, int], np.ndarray]:
         """predict(x, position) -> logits (n, V) of the token at `position`, given the columns of x before it."""
         caches, window = None, None
 
@@ -120,6 +131,21 @@ class GPT:
 
         return predict
 
+    def _windowed(self, inputs: np.ndarray) -> np.ndarray:
+        """What the network says after each input, (B, L) -> (B, L, V), as `_reader` would say it step by step.
+
+        The inputs are cut into windows of `context`, each beginning where the walk beyond the context re-encodes. All
+        windows are computed side by side; zeros fill the last one, and what stands to the right changes nothing.
+        """
+        (B, L), c, keep = inputs.shape, self.context, self.context // 2
+        starts = [0, *(self._window_start(p) for p in range(c, L, c - keep))]
+        padded = np.pad(inputs, ((0, 0), (0, max(0, starts[-1] + min(c, L) - L))))
+        windows = np.concatenate([padded[:, s : s + c] for s in starts])  # (windows * B, L)
+        with no_grad():
+            said = np.concatenate([self.network(part).data for part in np.split(windows, range(64, len(windows), 64))])
+        said = said.reshape(len(starts), B, *said.shape[1:])
+        return np.concatenate([said[0], *said[1:, :, keep:]], axis=1)[:, :L]
+
     def _window_start(self, position: int) -> int:
         """First input of the window from which the token at `position` is predicted."""
         step = self.context - self.context // 2
@@ -128,8 +154,6 @@ class GPT:
     def _teacher(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of teacher forcing: every token is predicted from the true ones before it."""
         x = self._checked(x)
-        if x.shape[1] > self.context + 1:
-            raise ValueError(f"GPT: {x.shape[1]} columns, but the context is {self.context} (at most context + 1)")
         return (x[:, :-1], x[:, 1:]) if x.shape[1] == self.context + 1 else (self._shifted(x), x)
 
     def _shifted(self, x: np.ndarray) -> np.ndarray:
