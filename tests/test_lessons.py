@@ -48,6 +48,7 @@ def test_lesson_table_and_solutions_have_the_same_exercises(path):
 def test_stubs_are_not_attempted_yet(path):
     lesson = read(path)
     cells = exercise_cells(lesson)
+    other = "def other(x):\n    return x"
     context = notebooks.context_of(lesson, max(cells.values()))
     verdicts, errors = handed_in.run_cells([lesson.cells[index].source for index in cells.values()], context, limit=60)
     assert errors == []
@@ -223,9 +224,10 @@ def test_an_exercise_sees_setup_cells_and_definitions_only():
         code('def other(x):\n    return x\ncheck("98.twice", other)'),
         code(STUB),
     )
+    other = "def other(x):\n    return x"
     context = notebooks.context_of(lesson, exercise_cells(lesson)["98.double"])
     assert "98.again" not in exercise_cells(lesson)
-    assert context == [SETUP, "import time", "def helper(x):\n    return x", "class Helper:\n    pass"]
+    assert context == [SETUP, "import time", "def helper(x):\n    return x", "class Helper:\n    pass", other]
 
 
 def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):

@@ -16,7 +16,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from minigen.course.exercise import table
-from minigen.course.notebooks import ROOT, context_of, exercise_cells, read
+from minigen.course.notebooks import LESSONS, ROOT, context_of, exercise_cells, read
 
 CHILD = """
 import json, os, sys
@@ -51,7 +51,7 @@ def run_cells(cells: list[str], context: list[str], limit: float) -> tuple[dict[
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=limit,
-                cwd=folder,
+                cwd=LESSONS,  # where a lesson finds its checkpoints
                 env={**os.environ, "PYTHONPATH": search_path, "IPYTHONDIR": folder},
             )
         except subprocess.TimeoutExpired:

@@ -133,7 +133,7 @@ def context_of(notebook: NotebookNode, index: int) -> list[str]:
             continue
         if "setup" in cell.metadata.get("tags", []):
             sources.append(cell.source)
-        elif exercise_id(cell.source) is None:
+        else:
             sources += definitions(cell.source)
     return sources
 
