@@ -48,7 +48,6 @@ def test_lesson_table_and_solutions_have_the_same_exercises(path):
 def test_stubs_are_not_attempted_yet(path):
     lesson = read(path)
     cells = exercise_cells(lesson)
-    other = "def other(x):\n    return x"
     context = notebooks.context_of(lesson, max(cells.values()))
     verdicts, errors = handed_in.run_cells([lesson.cells[index].source for index in cells.values()], context, limit=60)
     assert errors == []

@@ -2,8 +2,6 @@
 
 from numbers import Real
 
-import numpy as np
-
 _predictions: dict[str, float | str | None] = {}
 _right: dict[str, bool] = {}
 
@@ -43,4 +41,4 @@ def reveal(name: str, truth: float | str, within: float | None = None, unit: str
 
 
 def digits(number: float) -> str:
-    return np.format_float_positional(number, precision=4, fractional=False, trim="-")
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.4g}"
