@@ -2,23 +2,23 @@
 
 import numpy as np
 
-from minigen.tensor import op
+from minigen.tensor import ones, op
 
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
     """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C); mask (..., Q, L), True where it may look -> (B, H, Q, L)."""
     q, k, _ = _heads(qkv, heads)
     if mask is not None:
-        if mask.dtype != bool or not mask.any(axis=-1).all():
-            raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
         q = q[:, :, -mask.shape[-2] :]
     weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
     weights *= weights.dtype.type(q.shape[-1] ** -0.5)
-    if mask is not None:
+    if mask is not None and not (mask.dtype == bool and mask.all()):
+        if mask.dtype != bool or not mask.any(axis=-1).all():
+            raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
         weights += np.where(mask, weights.dtype.type(0), weights.dtype.type(-np.inf))
     weights -= weights.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
-    weights /= (weights @ np.ones(weights.shape[-1], weights.dtype))[..., None]
+    weights /= (weights @ ones(weights.shape[-1], weights.dtype))[..., None]
     return weights
 
 
@@ -43,7 +43,7 @@ def attention(qkv, heads, mask=None):
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
         d = g_heads @ v.swapaxes(-1, -2)  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
-        d -= (_split(g * y, heads) @ np.ones(C // heads, y.dtype))[..., None]
+        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]
         d *= weights
         d *= d.dtype.type((C // heads) ** -0.5)
         np.matmul(d, k, out=d_q[:, :, L - Q :])

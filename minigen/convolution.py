@@ -8,7 +8,7 @@ below starts with a transpose to (B, Y, X, C), free for what another one made, a
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from minigen.tensor import joint_op, op
+from minigen.tensor import joint_op, ones, op
 
 COLUMNS = 2**18  # numbers in the patches multiplied at a time: a megabyte, so that they stay in the cache
 
@@ -50,7 +50,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
 
     def vjp_bias(g):
         rows = g.transpose(0, 2, 3, 1).reshape(-1, O)
-        return np.ones(len(rows), g.dtype) @ rows
+        return ones(len(rows), g.dtype) @ rows
 
     return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
@@ -98,8 +98,8 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
         raise ValueError(f"{C} channels do not divide into {num_groups} groups")
     last = np.moveaxis(x, 1, -1)
     z = last.reshape(B, -1, C)
-    pixels = np.ones(z.shape[1], x.dtype)
-    scale = np.ones(C, x.dtype) if weight is None else weight
+    pixels = ones(z.shape[1], x.dtype)
+    scale = ones(C, x.dtype) if weight is None else weight
 
     def group_mean(totals):  # (B, C), sums over pixels -> (B, 1, C), the same number for the channels of a group
         groups = totals.reshape(B, num_groups, -1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.attention import attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
 from minigen.convolution import avg_pool2d, conv2d, group_norm, interpolate  # noqa: F401
-from minigen.tensor import Tensor, joint_op, op
+from minigen.tensor import Tensor, joint_op, ones, op
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ def pow(x, exponent):
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
     return (
-        x** exponent,
+        x**exponent,
         lambda g: g * (exponent and exponent * x ** (exponent - 1)),
     )  # 0, not 0 / 0, for exponent 0 at x = 0
 
@@ -94,14 +94,14 @@ def tanh(x):
 
 @op
 def sigmoid(x):
-    y = _sigmoid(x)
+    y = 1 / _one_plus_exp(-x)
     return y, lambda g: g * y * (1 - y)
 
 
 @op
 def softplus(x):
     """log(1 + e^x), for any x."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), lambda g: g * _sigmoid(x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), lambda g: g / _one_plus_exp(-x)
 
 
 @op
@@ -112,12 +112,12 @@ def relu(x):
 @op
 def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
-    s = _sigmoid(x)
-    y = x * s
+    e = _one_plus_exp(-x)
+    y = x / e
 
-    def vjp(g):  # y' = s + x s (1 - s) = y + s (1 - y)
+    def vjp(g):  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
         d = 1 - y
-        d *= s
+        d /= e
         d += y
         d *= g
         return d
@@ -128,33 +128,36 @@ def silu(x):
 @op
 def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016): x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
-    c = 2 * (2 / np.pi) ** 0.5
-    s = x * x
-    s *= 0.044715 * c
-    s += c
-    s *= x  # 2u
-    s = _sigmoid(s)
-    y = x * s
+    c = 2 * math.sqrt(2 / math.pi)
+    e = x * x
+    e *= -0.044715 * c
+    e -= c
+    e *= x  # -2u
+    e = _one_plus_exp(e)
+    y = x / e
 
-    def vjp(g):  # y' = s + y (1 - s) 2u',  2u' = c (1 + 3 * 0.044715 x^2)
-        d = x * x
-        d *= 3 * 0.044715 * c
-        d += c
-        d *= y
-        d *= 1 - s
-        d += s
+    def vjp(
+        g,
+    ):  # with s = sigmoid(2u) = 1 / e and h = y 2u' = y c (1 + 3 * 0.044715 x^2): y' = s + (1 - s) h = h + s (1 - h)
+        h = x * x
+        h *= 3 * 0.044715 * c
+        h += c
+        h *= y
+        d = 1 - h
+        d /= e
+        d += h
         d *= g
         return d
 
     return y, vjp
 
 
-def _sigmoid(x):
-    """1 / (1 + e^-x); where e^-x overflows, 1 / inf = 0 is the right answer."""
+def _one_plus_exp(x):
+    """1 + e^x; where e^x overflows, infinity is the right answer for those who divide by it. Writes over x."""
     with np.errstate(over="ignore"):
-        s = np.exp(-x)
-    s += 1
-    return np.divide(1, s, out=s) if isinstance(s, np.ndarray) else 1 / s
+        x = np.exp(x, out=x if isinstance(x, np.ndarray) else None)
+    x += 1
+    return x
 
 
 @op
@@ -327,7 +330,7 @@ def linear(x, weight, bias=None):
         y.reshape(*x.shape[:-1], len(weight)),
         lambda g: (_rows(g) @ weight).reshape(x.shape),
         lambda g: _rows(g).T @ rows,
-        lambda g: np.ones(len(rows), g.dtype) @ _rows(g),
+        lambda g: ones(len(rows), g.dtype) @ _rows(g),
     )
 
 
@@ -388,7 +391,7 @@ def cross_entropy(logits, targets):
     p = p - p.max(axis=1, keepdims=True)
     chosen = p[places]
     np.exp(p, out=p)
-    total = p @ np.ones(p.shape[1], p.dtype)
+    total = p @ ones(p.shape[1], p.dtype)
 
     def vjp(g):  # (softmax - one-hot) / n
         scale = g / len(p)
@@ -419,10 +422,10 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     C = x.shape[-1] if x.ndim else 0
     if normalized_shape not in (C, (C,)):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
-    ones = np.ones(C, x.dtype)
+    over_columns = ones(C, x.dtype)
     rows = _rows(x)
-    z = rows - (rows @ ones / C)[:, None]
-    deviation = 1 / np.sqrt(np.square(z) @ ones / C + x.dtype.type(eps))
+    z = rows - (rows @ over_columns / C)[:, None]
+    deviation = 1 / np.sqrt(np.square(z) @ over_columns / C + x.dtype.type(eps))
     z *= deviation[:, None]
     y = z * weight if weight is not None else z
     if bias is not None:
@@ -431,13 +434,13 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     def vjp(g):
         g = _rows(g)
         gz = g * z
-        over_rows = np.ones(len(rows), g.dtype)
+        over_rows = ones(len(rows), g.dtype)
         g_weight = over_rows @ gz if weight is not None else None
         g_bias = over_rows @ g if bias is not None else None
-        scale = ones if weight is None else weight
+        scale = over_columns if weight is None else weight
         # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
         d = g * scale
-        d -= (d @ ones / C)[:, None]
+        d -= (d @ over_columns / C)[:, None]
         np.multiply(z, (gz @ scale / C)[:, None], out=gz)
         d -= gz
         d *= deviation[:, None]

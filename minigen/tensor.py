@@ -174,9 +174,17 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
     extra = g.ndim - len(shape)
     if extra:  # a product sums faster than .sum(axis=0)
         first, rest = math.prod(g.shape[:extra]), g.shape[extra:]
-        g = (np.ones(first, g.dtype) @ g.reshape(first, math.prod(rest))).reshape(rest)
+        g = (ones(first, g.dtype) @ g.reshape(first, math.prod(rest))).reshape(rest)
     repeated = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
     return g.sum(axis=repeated, keepdims=True) if repeated else g
+
+
+@functools.lru_cache(maxsize=100)
+def ones(n: int, dtype: np.dtype) -> np.ndarray:
+    """The vector that sums: `ones @ x` adds up the rows of x and `x @ ones` its columns, faster than `x.sum`."""
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
 
 
 def _constant(value, dtype: np.dtype | None):
