@@ -10,9 +10,11 @@ from minigen.tensor import Tensor, keep_freed_memory, no_grad
 keep_freed_memory()  # before anything large is allocated; see there for what it does and how to switch it off
 
 from minigen import data, evaluate, gradients, networks, nn, ops, optim, oracles, sampling, schedules  # noqa: E402
+from minigen.checkpoints import load, resume, save  # noqa: E402
 from minigen.models.ddpm import DDPM  # noqa: E402
 from minigen.models.gpt import GPT  # noqa: E402
 from minigen.models.linear import LinearAR  # noqa: E402
+from minigen.models.made import MADE  # noqa: E402
 from minigen.models.markov import MarkovChain, NGram  # noqa: E402
 from minigen.optim import EMA, SGD, Adam, AdamW  # noqa: E402
 from minigen.training import train  # noqa: E402
@@ -31,6 +33,7 @@ __all__ = [
     "DDPM",
     "EMA",
     "GPT",
+    "MADE",
     "SGD",
     "Adam",
     "AdamW",
@@ -43,6 +46,7 @@ __all__ = [
     "data",
     "evaluate",
     "gradients",
+    "load",
     "networks",
     "nn",
     "no_grad",
@@ -50,7 +54,9 @@ __all__ = [
     "optim",
     "oracles",
     "plots",
+    "resume",
     "sampling",
+    "save",
     "schedules",
     "train",
 ]

@@ -1,5 +1,6 @@
 """The one training loop: a generator, so that whoever trains can look, plot, save or stop between two steps."""
 
+import itertools
 import math
 import signal
 import threading
@@ -22,6 +23,7 @@ def train(
     learning_rate: Callable[[float], float] | None = None,
     max_norm: float | None = None,
     ema: EMA | None = None,
+    start: int = 0,
     progress: bool = True,
 ) -> Iterator[tuple[int, float]]:
     """Train `model`, yielding (step, loss) after every step; steps count from 1.
@@ -38,6 +40,9 @@ def train(
         learning_rate: function of progress in [0, 1], such as `optim.warmup_cosine(1e-3)`; None keeps `optimizer.lr`.
         max_norm: gradients longer than this are scaled down.
         ema: moving average to update after every step.
+        start: the step after which an earlier run was saved (`mg.resume` says it): `steps` and `learning_rate` go on
+            from there, and the first `start` batches are skipped, so that the result is that of one uninterrupted run,
+            bit for bit. `batches` must be made as they were then, from a generator of their own.
         progress: show a bar with loss, steps per second and time left.
 
     Raises:
@@ -50,13 +55,19 @@ def train(
         raise TypeError(f"train: optimizer is {type(optimizer).__name__}, expected one of SGD, Adam, AdamW")
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"train: rng is {type(rng).__name__}, expected a numpy.random.Generator")
-    return _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, progress)
+    if start < 0 or (start and steps is None):
+        raise ValueError(f"train: start={start}: expected a number of steps, with steps (a time cannot be continued)")
+    return _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress)
 
 
-def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, progress):
+def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress):
+    before = rng.bit_generator.state
+    batches = itertools.islice(batches, start, None)
     begin = time.perf_counter()
     with _Bar(steps, seconds, progress) as bar:
-        for step, batch in enumerate(batches, start=1):
+        for step, batch in enumerate(batches, start=start + 1):
+            if step == start + 1 and start and rng.bit_generator.state != before:
+                raise ValueError("train: batches draw from `rng`, so start cannot skip them: give them their own")
             done = (step - 1) / steps if steps else (time.perf_counter() - begin) / seconds
             if done >= 1:
                 return

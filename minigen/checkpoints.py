@@ -1,0 +1,277 @@
+"""Checkpoints: a model, and where its training stood, in one file that is loaded exactly as it was saved or refused.
+
+The file is a plain npz (a zip of .npy arrays, uncompressed) with a `manifest.json` beside the arrays: how to build the
+model, where training stood, the sha256 of every array. The zip's comment seals it: the sha256 of all bytes before.
+Nothing is ever unpickled, and nothing is built but the classes of `CLASSES`, by the constructor rule: whatever a
+constructor takes (except `rng`) is an attribute of the same name.
+
+    mg.save("run.npz", model, optimizer, ema, rng, step)        # in the training loop, now and then
+    model = mg.load("run.npz")                                  # elsewhere: the model alone
+    step = mg.resume("run.npz", model, optimizer, ema, rng)     # later: all made as at the start, batches too, then
+    for step, loss in mg.train(model, batches, steps, optimizer, rng, ema=ema, start=step): ...
+"""
+
+import contextlib
+import hashlib
+import inspect
+import io
+import json
+import math
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from minigen import nn
+from minigen.models.ddpm import DDPM
+from minigen.models.gpt import GPT
+from minigen.models.linear import LinearAR
+from minigen.models.made import MADE
+from minigen.models.markov import MarkovChain, NGram
+from minigen.networks import MLP, Transformer, UNet
+from minigen.optim import EMA, SGD, Adam, AdamW
+from minigen.schedules import cosine, flow, linear, variance_exploding, variance_preserving
+
+MODELS = (MarkovChain, NGram, LinearAR, MADE, GPT, DDPM)
+SCHEDULES = (linear, cosine, variance_preserving, variance_exploding, flow)
+CLASSES = {c.__name__: c for c in (*MODELS, MLP, UNet, Transformer, *SCHEDULES, SGD, Adam, AdamW, EMA)}
+FORMAT = 1
+MANIFEST = "manifest.json"
+SEAL = 64  # hexadecimal digits of a sha256
+LARGEST_INTEGER = 10**6  # among constructor arguments: no file may ask for a model that does not fit in memory
+
+
+class CheckpointError(ValueError):
+    """The file is no whole checkpoint, or not one of this model; the message lists what differs."""
+
+
+# -- saving ------------------------------------------------------------------------------------------------------------
+
+
+def save(path: str | Path, model, optimizer=None, ema=None, rng=None, step: int = 0, half: bool = False) -> None:
+    """Write a checkpoint to `path`; a file that was there is replaced at once and whole, or left as it was.
+
+    Args:
+        model: an object of `CLASSES`. To save the averaged parameters instead: `with ema.applied(): mg.save(...)`.
+        optimizer, ema, rng, step: where training stands, for `resume`; `load` needs the model alone.
+        half: store float32 as float16: half the size, three digits. For a model to ship, not for resuming.
+
+    Raises:
+        TypeError: for an object that no checkpoint can rebuild. OSError: disk full, folder read-only, and the like.
+    """
+    if half and (optimizer is not None or ema is not None):
+        raise ValueError("save: half=True loses digits that resuming needs; give it the model alone")
+    parts = _parts(model, optimizer, ema)
+    arrays = nn.state(parts)
+    if half:
+        arrays = {name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in arrays.items()}
+    manifest = {
+        "format": FORMAT,
+        "parts": _describe_all(parts, rng),
+        "step": int(step),
+        "lr": getattr(optimizer, "lr", None),
+        "rng": rng and rng.bit_generator.state,
+        "half": half,
+        "arrays": {name: _digest(a) for name, a in arrays.items()},
+    }
+    _replace(Path(path), _pack(manifest, arrays))
+
+
+def _parts(model, optimizer, ema) -> dict:
+    """What was given, by name: `nn.state` of it names every array, as in "optimizer.first_moment"."""
+    parts = {"model": model, "optimizer": optimizer, "ema": ema}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _describe_all(parts: dict, rng: np.random.Generator | None) -> dict:
+    kind = {} if rng is None else {"rng": type(rng.bit_generator).__name__}
+    return {name: _describe(part, name) for name, part in parts.items()} | kind
+
+
+def _describe(value, place: str):
+    """How to build an object, as JSON: its class and constructor arguments, these in turn; arrays by their place."""
+    if isinstance(value, np.ndarray):
+        return {"array": place}
+    if isinstance(value, (list, tuple)):
+        return [_describe(item, place) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return _moderate(value)
+    if CLASSES.get(type(value).__name__) is not type(value):
+        raise TypeError(f"save: {place} is a {type(value).__name__}; a checkpoint holds only {', '.join(CLASSES)}")
+    names = set(inspect.signature(type(value)).parameters) - {"rng", "parameters", "lr"}
+    arguments = {name: _describe(getattr(value, name), f"{place}.{name}") for name in sorted(names)}
+    return {"class": type(value).__name__, "arguments": arguments}
+
+
+def _moderate(value):
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"a constructor argument of {value}: a checkpoint takes integers up to {LARGEST_INTEGER}")
+    return value
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
+
+
+def _pack(manifest: dict, arrays: dict[str, np.ndarray]) -> bytes:
+    """The bytes of the file: always the same for the same content."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(MANIFEST), json.dumps(manifest, indent=1, default=np.ndarray.tolist))
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
+                npy.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+        archive.comment = b"0" * SEAL
+    content = buffer.getvalue()[:-SEAL]
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Whoever opens `path`, whenever the power fails: the old bytes or the new ones, never a mixture.
+
+    A process that is killed in here can leave a file `.NAME.PID.part` behind, which nobody reads.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before the name points to it
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    if os.name == "posix":  # the folder's own entry
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+# -- loading -----------------------------------------------------------------------------------------------------------
+
+
+def load(path: str | Path):
+    """The model of a checkpoint, built anew.
+
+    Raises:
+        CheckpointError: for anything but a whole checkpoint. OSError: the file cannot be read.
+    """
+    manifest, arrays = _read(path)
+    arrays = {name: a for name, a in arrays.items() if name.startswith("model.")}
+    with _refusal(path):
+        model = _build(manifest["parts"]["model"], arrays, _Zeros(sum(a.size for a in arrays.values())))
+        for key, value in vars(model).items():  # NGram's lists, empty until it is fitted, get room for their arrays
+            while isinstance(value, list) and (name := f"model.{key}.{len(value)}") in arrays:
+                value.append(arrays[name])
+        nn.load_state({"model": model}, arrays)
+    return model
+
+
+def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
+    """Put everything back as it was at `save`; returns the step, for `mg.train(..., start=step)`.
+
+    The objects are made as they were at the start; what they hold is replaced.
+
+    Raises:
+        CheckpointError: listing every difference between the file and what was given; nothing was changed then.
+    """
+    manifest, arrays = _read(path)
+    parts = _parts(model, optimizer, ema)
+    with _refusal(path):
+        _refuse_differences(_describe_all(parts, rng), manifest["parts"])
+        nn.load_state(parts, arrays)
+    if optimizer is not None:
+        optimizer.lr = manifest["lr"]  # assigned between two steps, so it is no constructor argument to compare
+    if rng is not None:
+        rng.bit_generator.state = manifest["rng"]
+    return manifest["step"]
+
+
+@contextlib.contextmanager
+def _refusal(path: str | Path):
+    """Whatever a damaged or hostile file provokes in here becomes a CheckpointError."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(f"{path}: {error or type(error).__name__}") from error
+
+
+def _refuse_differences(expected: dict, came: dict) -> None:
+    if lines := list(_differences(expected, came)):
+        raise ValueError("\n  ".join(["the file differs from what is expected", *lines]))
+
+
+def _differences(expected, came, place: str = ""):
+    if isinstance(expected, dict) and isinstance(came, dict):
+        for name in sorted({*expected, *came}):
+            yield from _differences(expected.get(name), came.get(name), f"{place}.{name}".lstrip("."))
+    elif (type(expected), expected) != (type(came), came):
+        yield f"{place}: expected {expected}, the file has {came}"
+
+
+class _Zeros:
+    """Stands in for a generator where all that is drawn will be replaced; refuses to draw more than `numbers`."""
+
+    def __init__(self, numbers: int) -> None:
+        self.left = numbers
+
+    def standard_normal(self, shape, dtype) -> np.ndarray:
+        self.left -= math.prod(shape)
+        if self.left < 0:
+            raise ValueError("the manifest describes a model of more numbers than the file holds")
+        return np.zeros(shape, dtype)
+
+    def uniform(self, low, high, shape) -> np.ndarray:
+        return self.standard_normal(shape, np.float32)
+
+
+def _build(description, arrays: dict[str, np.ndarray], rng: _Zeros):
+    """The inverse of `_describe`; lists come back as tuples."""
+    if isinstance(description, list):
+        return tuple(_build(item, arrays, rng) for item in description)
+    if not isinstance(description, dict):
+        return _moderate(description)
+    if "array" in description:
+        return arrays[description["array"]]
+    if description["class"] not in CLASSES:
+        raise ValueError(f"{description['class']!r} is none of {', '.join(CLASSES)}")
+    cls = CLASSES[description["class"]]
+    arguments = {name: _build(argument, arrays, rng) for name, argument in description["arguments"].items()}
+    return cls(**arguments, **({"rng": rng} if "rng" in inspect.signature(cls).parameters else {}))
+
+
+def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Manifest and arrays (read-only) of a file that passed every test; sizes are checked before they are used."""
+    content = Path(path).read_bytes()
+    with _refusal(path):
+        if hashlib.sha256(content[:-SEAL]).hexdigest().encode() != content[-SEAL:]:
+            raise ValueError("cut short, or changed since it was saved, or no checkpoint (the seal is wrong)")
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("the zip claims to hold more bytes than the file has")
+        files = {entry.filename: archive.read(entry) for entry in entries}
+        manifest = json.loads(files.pop(MANIFEST))
+        if manifest["format"] != FORMAT or len(files) != len(entries) - 1:
+            raise ValueError(f"format {manifest['format']} (this version reads {FORMAT}), or a name that occurs twice")
+        arrays = {name.removesuffix(".npy"): _array(name, entry) for name, entry in files.items()}
+        _refuse_differences(manifest["arrays"], {name: _digest(a) for name, a in arrays.items()})
+    if manifest["half"]:
+        arrays = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
+    return manifest, arrays
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    """One .npy entry as a view of its bytes: numbers only, and exactly as many as its header says."""
+    file = io.BytesIO(content)
+    if not re.fullmatch(r"(\w+\.)+npy", name) or npy.read_magic(file) != (1, 0):
+        raise ValueError(f"{name!r} is no array as `save` writes them")
+    shape, fortran, dtype = npy.read_array_header_1_0(file)
+    size = len(content) - file.tell()
+    if dtype.kind not in "fiub" or fortran or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name}: {dtype} {shape} is no array of numbers, or does not fit its {size} bytes")
+    return np.frombuffer(content[file.tell() :], dtype).reshape(shape)
