@@ -96,6 +96,35 @@ def euler(schedule: Schedule) -> Commit:
     return commit
 
 
+def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
+    """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
+
+    The last step, to t = 0, adds no noise.
+    """
+    draw = _normals(rng, noise)
+
+    def commit(x, clean, now, after):
+        f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
+        score = -_noise_in(schedule, x, clean, now) / spread(schedule.sigma(now), x)
+        x = x + spread(after - now, x) * (f * x - g2 * score)
+        return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
+
+    return commit
+
+
+def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
+    """The classical rule of fourth order for dx/dt = slope(x, t), which is also what the walk should `predict`."""
+
+    def commit(x, first, now, after):
+        h, middle = after - now, (now + after) / 2
+        second = slope(x + h / 2 * first, middle)
+        third = slope(x + h / 2 * second, middle)
+        fourth = slope(x + h * third, after)
+        return x + h / 6 * (first + 2 * second + 2 * third + fourth)
+
+    return commit
+
+
 def heun(schedule: Schedule, denoise: Denoise) -> Commit:
     """Euler's step, corrected by the slope at its end: second order, two predictions a step (Karras et al. 2022).
 
