@@ -16,6 +16,7 @@ from minigen.models.gpt import GPT  # noqa: E402
 from minigen.models.linear import LinearAR  # noqa: E402
 from minigen.models.made import MADE  # noqa: E402
 from minigen.models.markov import MarkovChain, NGram  # noqa: E402
+from minigen.models.score import ScoreSDE  # noqa: E402
 from minigen.optim import EMA, SGD, Adam, AdamW  # noqa: E402
 from minigen.training import train  # noqa: E402
 
@@ -40,6 +41,7 @@ __all__ = [
     "LinearAR",
     "MarkovChain",
     "NGram",
+    "ScoreSDE",
     "Tensor",
     "compare",
     "course",
