@@ -1,0 +1,168 @@
+"""Networks: shapes, gradients that reach every parameter, the mask's promise, conditioning, independence of examples."""
+
+import numpy as np
+import pytest
+
+from minigen import gradients, nn, ops
+from minigen.networks import MLP, Transformer, UNet, attention_mask
+from minigen.tensor import Tensor
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+def shake(net, seed=1, scale=0.1):
+    """Random values in every parameter: an output layer that starts at 0 would hide everything before it."""
+    rng = generator(seed)
+    for p in nn.parameters(net).values():
+        p.data = p.data + scale * rng.standard_normal(p.shape).astype(p.dtype)
+    return net
+
+
+def denoisers(classes=None):
+    return [
+        MLP((2,), width=16, layers=2, time_features=8, classes=classes, rng=generator()),
+        UNet((1, 8, 8), (8, 16), classes=classes, rng=generator()),
+        UNet((3, 16, 8), (8, 8, 16), classes=classes, rng=generator()),
+        Transformer(
+            shape=(2, 8, 4), patch=2, layers=1, heads=2, width=16, mask="full", classes=classes, rng=generator()
+        ),
+    ]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_denoiser_returns_the_shape_of_x_and_trains_every_parameter(place):
+    net = shake(denoisers(classes=3)[place])
+    x = generator().standard_normal((5, *net.shape), np.float32)
+    out = net(x, np.linspace(0, 1, 5), np.array([0, 1, 2, 3, 0]))  # class 3 stands for "none given"
+    assert out.shape == x.shape and out.dtype == np.float32
+    ops.sum(ops.mul(out, generator(2).standard_normal(x.shape))).backward()
+    unreached = [name for name, p in nn.parameters(net).items() if p.grad is None or not np.any(p.grad)]
+    assert not unreached
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_examples_of_a_batch_do_not_see_each_other(place):
+    net = shake(denoisers()[place])
+    x = generator().standard_normal((3, *net.shape), np.float32)
+    together = net(x, np.array([0.1, 0.5, 0.9])).data
+    alone = net(x[1:2], 0.5).data
+    np.testing.assert_allclose(together[1:2], alone, atol=2e-5)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_time_and_class_change_the_answer_and_no_class_is_a_class_of_its_own(place):
+    net = shake(denoisers(classes=3)[place])
+    x = generator().standard_normal((2, *net.shape), np.float32)
+    answers = [net(x, 0.3).data, net(x, 0.31).data, net(x, 0.3, 0).data, net(x, 0.3, 1).data]
+    for i in range(4):
+        for j in range(i):
+            assert np.abs(answers[i] - answers[j]).max() > 1e-4
+    np.testing.assert_array_equal(net(x, 0.3, np.array([3, 3])).data, answers[0])
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_gradients_against_finite_differences(place):
+    net = shake(denoisers()[place])
+    for _, owner, key, value in list(nn._walk(net)):  # float64, so that differences are not mostly rounding
+        if isinstance(value, Tensor):
+            owner[key] = Tensor(value.data.astype(np.float64))
+    x = generator().standard_normal((1, *net.shape))
+    gradients.check_gradients(lambda x: net(x, 0.4), x, rng=generator(3), tolerance=1e-6)
+
+
+def test_the_untrained_unet_answers_zero():
+    net = UNet(rng=generator())
+    assert not net(generator().standard_normal((2, 1, 8, 8), np.float32), 0.5).data.any()
+
+
+def test_the_unet_sees_the_whole_image_from_every_pixel():
+    net = shake(UNet((1, 16, 16), (8, 16), rng=generator()))
+    leaf = Tensor(generator().standard_normal((1, 1, 16, 16)).astype(np.float32))
+    net(leaf, 0.5)[0, 0, 0, 0].backward()
+    assert np.abs(leaf.grad[0, 0]).min() > 0
+
+
+def test_the_unet_has_the_parameters_that_its_parts_add_up_to():
+    def conv(i, o, k):
+        return i * o * k * k + o
+
+    def block(i, o, width):
+        return 2 * i + conv(i, o, 3) + width * o + o + 2 * o + conv(o, o, 3) + (conv(i, o, 1) if i != o else 0)
+
+    a, b, width = 24, 48, 96
+    blocks = block(a, a, width) + block(a, b, width) + block(b, b, width) + block(b + a, a, width)
+    attention = 2 * b + 3 * b * b + b * b
+    ends = conv(1, a, 3) + 2 * a + conv(a, 1, 3) + width * width + width
+    assert sum(p.size for p in nn.parameters(UNet(rng=generator())).values()) == blocks + attention + ends == 140_641
+
+
+@pytest.mark.parametrize("kind, block_size", [("causal", 1), ("block", 3), ("full", 1)])
+def test_a_transformer_looks_only_where_its_mask_allows(kind, block_size):
+    L = 6
+    net = Transformer(7, L, layers=2, heads=2, width=8, mask=kind, block_size=block_size, rng=generator())
+    shake(net, scale=0.5)
+    seen = gradients.dependency_matrix(lambda h: ops.sum(net.body(h.reshape(1, L, 8)), axis=(0, 2)), _hidden(net, L))
+    looks = seen.reshape(L, L, 8).max(axis=2) > 1e-7
+    expected = [[{"causal": j <= i, "block": j // 3 <= i // 3, "full": True}[kind] for j in range(L)] for i in range(L)]
+    np.testing.assert_array_equal(looks, expected)
+    np.testing.assert_array_equal(attention_mask(kind, L, block_size), expected)
+
+
+def _hidden(net, L):
+    return generator(5).standard_normal((L, 8)).astype(np.float32)
+
+
+def test_cached_tokens_give_the_logits_of_all_at_once():
+    net = shake(Transformer(7, 6, layers=2, heads=2, width=8, rng=generator()))
+    tokens = generator().integers(0, 7, (3, 6))
+    caches = net.new_caches(3)
+    steps = [net(tokens[:, :2], caches=caches).data] + [
+        net(tokens[:, i : i + 1], caches=caches).data for i in range(2, 6)
+    ]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), net(tokens).data, atol=1e-5)
+
+
+def test_attention_maps_are_distributions_over_the_past():
+    net = shake(Transformer(7, 6, layers=2, heads=2, width=8, rng=generator()), scale=0.5)
+    maps = net.attention_maps(generator().integers(0, 7, (3, 6)))
+    assert maps.shape == (3, 2, 2, 6, 6)
+    np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
+    assert not np.triu(maps, 1).any()
+
+
+def test_patches_come_back_to_their_place():
+    net = Transformer(shape=(2, 4, 6), patch=2, layers=1, heads=1, width=8, mask="full", rng=generator())
+    net.body = lambda h, t, label: h
+    net.inputs = net.outputs = lambda h: h
+    x = generator().standard_normal((3, 2, 4, 6), np.float32)
+    np.testing.assert_array_equal(net(Tensor(x), 0.5).data, x)
+
+
+def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
+    one, other = shake(UNet(channels=(8, 16), rng=generator())), UNet(channels=(8, 16), rng=generator(9))
+    nn.load_state(other, nn.state(one))
+    x = generator().standard_normal((2, 1, 8, 8), np.float32)
+    np.testing.assert_array_equal(one(x, 0.2).data, other(x, 0.2).data)
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: UNet((1, 9, 8), rng=generator()), r"multiples of 2, got \(1, 9, 8\)"),
+        (lambda: UNet((8, 8), rng=generator()), r"\(C, Y, X\)"),
+        (lambda: UNet(channels=(12, 24), rng=generator()), "multiples of 8"),
+        (lambda: UNet(channels=(8, 24), heads=5, rng=generator()), "heads"),
+        (lambda: Transformer(shape=(1, 8, 8), patch=3, rng=generator()), "do not tile"),
+        (lambda: Transformer(rng=generator()), "one of the two"),
+        (lambda: Transformer(5, 4, mask="left", width=8, rng=generator()), "'left'"),
+        (lambda: UNet(rng=generator())(np.zeros((2, 1, 8, 4), np.float32), 0.5), r"\(1, 8, 8\).*\(2, 1, 8, 4\)"),
+        (lambda: MLP((2,), rng=generator())(np.zeros((2, 3), np.float32), 0.5), r"\(2,\).*\(2, 3\)"),
+        (lambda: MLP((2,), rng=generator())(np.zeros((2, 2), np.float32), 0.5, 1), "without classes"),
+        (lambda: Transformer(5, 4, width=8, rng=generator())(np.zeros((1, 5), int)), "context is 4"),
+    ],
+)
+def test_bad_input_is_named(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()
