@@ -1,4 +1,4 @@
-"""Networks: shapes, gradients that reach every parameter, the mask's promise, conditioning, independence of examples."""
+"""Networks: shapes, gradients that reach every parameter, what a mask allows, conditioning, examples kept apart."""
 
 import numpy as np
 import pytest
