@@ -217,17 +217,10 @@ class LinearAR:
         start = rng.multivariate_normal(np.full(self.order, self.mean()), gamma[lag], size=n, method="cholesky")
         return self._walk(start, rng.standard_normal((n, max(length - self.order, 0))))[:, :length]
 
-    def forecast(
-        self,
-        steps: int,
-        rng: np.random.Generator,
-        paths: int,
-        history: np.ndarray | None = None,
-        noise: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """A fan of simulated futures (paths, steps), from the end of the fitted series or of `history` (L >= order,).
+    def forecast(self, steps: int, rng: np.random.Generator, paths: int, history=None, noise=None) -> np.ndarray:
+        """A fan of simulated futures (paths, steps), from the end of `history` (at least `order` values).
 
-        noise (paths, steps), of unit variance, can be handed in.
+        history None is the end of the fitted series; noise (paths, steps), of unit variance, can be handed in.
         """
         noise = rng.standard_normal((paths, steps)) if noise is None else noise
         return self._walk(np.tile(self._past(history), (paths, 1)), noise)[:, self.order :]

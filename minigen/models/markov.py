@@ -67,12 +67,9 @@ class MarkovChain:
         each the window code of its tuple, so state % V is the newest symbol. It can only shift: (a, b) moves to (b, c).
         """
         conditional = np.asarray(conditional, np.float64)
-        vocab_size, order = conditional.shape[-1], conditional.ndim - 1
-        if order < 1 or len(set(conditional.shape)) != 1:
-            raise ValueError(f"conditional: expected p + 1 equal axes (V, ..., V), p >= 1, got {conditional.shape}")
-        states = vocab_size**order
-        if states > 5000:
-            raise ValueError(f"conditional: {states} states fill {8e-9 * states**2:.1f} GB as a matrix; use NGram")
+        vocab_size, states = conditional.shape[-1], conditional[..., 0].size
+        if conditional.ndim < 2 or len(set(conditional.shape)) != 1 or states > 5000:  # 5000 x 5000: 0.2 GB
+            raise ValueError(f"conditional: expected (V, ..., V, V), V^p <= 5000 states, got {conditional.shape}")
         now = np.arange(states)[:, None]
         after = (now * vocab_size + np.arange(vocab_size)) % states  # append the next symbol, drop the oldest
         transition = np.zeros((states, states))
@@ -83,7 +80,7 @@ class MarkovChain:
     def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> MarkovChain:
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
 
-        order > 1 enlarges the state (see `enlarge`: at most 5,000 of them; NGram has no such limit).
+        order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit).
         A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every count.
         """
         codes = window_codes(as_tokens(x, states), states, order + 1)
@@ -169,12 +166,7 @@ class NGram:
     """
 
     def __init__(
-        self,
-        order: int,
-        vocab_size: int,
-        smoothing: str | None = "kneser-ney",
-        discount: float = 0.75,
-        pseudocount: float = 1.0,
+        self, order: int, vocab_size: int, smoothing: str | None = "kneser-ney", discount=0.75, pseudocount=1.0
     ):
         if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
             raise ValueError(f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}")
@@ -243,11 +235,7 @@ class NGram:
         known = prompt.shape[1]
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
-
-        def predict(x, now):
-            return log(self.conditional(x[:, max(now - self.order, 0) : now]))
-
-        return run(x, range(known, length + 1), predict, write(rng))
+        return run(x, range(known, length + 1), lambda x, now: log(self.conditional(x[:, :now])), write(rng))
 
 
 def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:
