@@ -7,7 +7,7 @@ each gives the exact distribution of the sample without any randomness.
 import numpy as np
 import pytest
 
-from minigen import sampling, schedules
+from minigen import data, sampling, schedules
 from minigen.oracles import EnumerableWorld, GaussianMixture
 from minigen.sampling import (
     ancestral,
@@ -317,6 +317,24 @@ def test_posterior_mean_has_the_least_error_and_more_steps_pay_for_sharpness():
         sampling.denoise_image(world.denoise, schedule, observed, 0.0)
 
 
+def test_denoising_real_digits_beats_the_best_linear_filter():
+    # The posterior mean of one Gaussian is the best linear (Wiener) filter; ten Gaussians, one for each digit, know
+    # more. 360 test images, peak-to-peak 2; measured 16.2 and 17.8 dB where the noise alone has 10.4.
+    digits, schedule, noise_std = data.digits(), schedules.cosine(), 0.6
+    train, test = (data.to_signed(x).reshape(len(x), -1).astype(np.float64) for x in (digits.train, digits.test))
+    observed = test + noise_std * np.random.default_rng(0).standard_normal(test.shape)
+
+    def psnr(groups, ridge):
+        means, covariances = zip(*[(x.mean(0), np.cov(x.T) + ridge * np.eye(64)) for x in groups])
+        denoise = GaussianMixture(means, covariances, schedule=schedule).denoise
+        error = sampling.denoise_image(denoise, schedule, observed, noise_std) - test
+        return 10 * np.log10(2**2 / np.mean(error**2))
+
+    linear = psnr([train], 1e-4)
+    assert linear > 15.5
+    assert psnr([train[digits.train_labels == label] for label in range(10)], 1e-2) > linear + 1
+
+
 @every
 def test_encoding_and_decoding_returns_the_image_to_first_order(schedule):
     x, denoise = np.linspace(-1, 1, 5)[:, None], gaussian(schedule)
@@ -377,6 +395,7 @@ def test_top_p_by_hand():
     np.testing.assert_array_equal(top_p(LOGITS, 0.75) > NONE, [[1, 1, 0, 0], [0, 1, 1, 1]])
     np.testing.assert_array_equal(top_p(LOGITS, 1e-9) > NONE, [[1, 0, 0, 0], [0, 0, 0, 1]])
     np.testing.assert_array_equal(top_p(LOGITS, 1), LOGITS)
+    np.testing.assert_array_equal(top_p(np.zeros(4), 0.5) > NONE, [1, 1, 0, 0])  # two reach one half: no third
     rare = np.array([0.0, -60.0])  # 1 + exp(-60) rounds to 1: p = 1 must still keep the rare token
     np.testing.assert_array_equal(top_p(rare, 1), rare)
 
@@ -420,6 +439,7 @@ def test_categorical_never_picks_the_impossible():
 
     logits = np.array([NONE, 0.0, NONE, 0.0, NONE])
     assert categorical(logits, Extreme(0.0)) == 1 and categorical(logits, Extreme(1 - 2**-53)) == 3
+    assert categorical(np.zeros(10), Extreme(1 - 2**-53)) == 9  # ten times 0.1 sums to less than 1
     assert categorical(np.zeros((2, 3, 5)), np.random.default_rng(0)).shape == (2, 3)
 
 
