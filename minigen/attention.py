@@ -64,4 +64,4 @@ def _heads(qkv, heads):
     B, L, packed = qkv.shape
     if packed % (3 * heads):
         raise ValueError(f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}")
-    return qkv.reshape(B, L, 3, heads, -1).transpose(2, 0, 3, 1, 4)
+    return qkv.reshape(B, L, 3, heads, packed // (3 * heads)).transpose(2, 0, 3, 1, 4)

@@ -5,6 +5,8 @@ memory (PyTorch calls that layout channels_last): then a convolution is a matrix
 below starts with a transpose to (B, Y, X, C), free for what another one made, and elementwise ops keep the layout.
 """
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -97,12 +99,13 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     if C % num_groups:
         raise ValueError(f"{C} channels do not divide into {num_groups} groups")
     last = np.moveaxis(x, 1, -1)
-    z = last.reshape(B, -1, C)
+    rows = B, math.prod(x.shape[2:]), C
+    z = last.reshape(rows)
     pixels = ones(z.shape[1], x.dtype)
     scale = ones(C, x.dtype) if weight is None else weight
 
     def group_mean(totals):  # (B, C), sums over pixels -> (B, 1, C), the same number for the channels of a group
-        groups = totals.reshape(B, num_groups, -1)
+        groups = totals.reshape(B, num_groups, C // num_groups)
         means = groups.sum(axis=2, keepdims=True) / max(1, groups.shape[2] * len(pixels))
         return np.broadcast_to(means, groups.shape).reshape(B, 1, C)
 
@@ -113,7 +116,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
         y += bias
 
     def vjp(g):
-        g = np.moveaxis(g, 1, -1).reshape(B, -1, C)
+        g = np.moveaxis(g, 1, -1).reshape(rows)
         gz = g * z
         g_sum, gz_sum = pixels @ g, (pixels @ gz) * inverse[:, 0]  # (B, C), by normalised z
         # with h = g * weight and n = normalised z: (h - mean(h) - n mean(h n)) / deviation

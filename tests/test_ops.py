@@ -1,0 +1,167 @@
+"""Every op against finite differences: scalar, (1,), broadcast, empty and non-contiguous; float32 against float64."""
+
+import inspect
+
+import numpy as np
+import pytest
+from op_cases import CASES
+
+import minigen as mg
+from minigen import ops
+from minigen.gradients import check_gradients, dependency_matrix
+
+BY_LABEL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
+
+
+def test_every_op_has_cases():
+    public = {
+        name
+        for name, value in vars(ops).items()
+        if inspect.isfunction(value) and not name.startswith("_") and value.__module__.startswith("minigen.")
+    }
+    helpers = {"attention_weights", "op", "joint_op", "ones"}
+    assert public - helpers == {case.op for case in CASES}
+
+
+@BY_LABEL
+def test_gradient(case):
+    check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
+
+
+@BY_LABEL
+def test_gradient_where_nothing_is_contiguous(case):
+    """Arguments arrive as transposed views, and so does the gradient."""
+
+    def transposed(*leaves):
+        return ops.transpose(case.function(ops, *[ops.transpose(leaf) for leaf in leaves]))
+
+    check_gradients(transposed, *[np.ascontiguousarray(a.T) for a in case.arrays], rng=np.random.default_rng(2))
+
+
+@BY_LABEL
+def test_float32_agrees_with_float64(case):
+    results = []
+    for dtype in (np.float32, np.float64):
+        tensors = [mg.Tensor(a.astype(dtype)) for a in case.arrays]
+        value = case.function(ops, *tensors)
+        cotangent = np.random.default_rng(3).standard_normal(value.shape)
+        (value * cotangent).sum().backward()
+        assert value.dtype == dtype and all(t.grad.dtype == dtype and type(t.grad) is np.ndarray for t in tensors)
+        results.append([value.data, *[t.grad for t in tensors]])
+    for single, double in zip(*results):
+        np.testing.assert_allclose(single, double, rtol=2e-4, atol=2e-5)
+
+
+@BY_LABEL
+def test_value_does_not_depend_on_recording(case):
+    with mg.no_grad():
+        silent = case.function(ops, *[mg.Tensor(a) for a in case.arrays])
+    recorded = case.function(ops, *[mg.Tensor(a) for a in case.arrays])
+    assert silent.node is None and recorded.node is not None
+    assert np.array_equal(silent.data, recorded.data)
+
+
+# -- values that a hand can check --------------------------------------------------------------------------------------
+
+
+def test_extreme_values_stay_finite():
+    x = mg.Tensor(np.array([-1e4, -100.0, 0.0, 100.0, 1e4], np.float32))
+    for function in (ops.sigmoid, ops.softplus, ops.silu, ops.gelu, ops.softmax, ops.log_softmax, ops.tanh):
+        x.grad = None
+        y = function(x)
+        y.sum().backward()
+        assert np.isfinite(y.data).all() and np.isfinite(x.grad).all(), function.__name__
+
+
+def test_ties_share_the_gradient():
+    x, y = mg.Tensor([1.0, 2.0]), mg.Tensor([1.0, 1.0])
+    ops.maximum(x, y).sum().backward()
+    assert x.grad.tolist() == [0.5, 1.0] and y.grad.tolist() == [0.5, 0.0]
+    x = mg.Tensor([2.0, 2.0, 1.0])
+    ops.max(x).backward()
+    assert x.grad.tolist() == [0.5, 0.5, 0.0]
+
+
+def test_an_element_taken_twice_gets_both_gradients():
+    x = mg.Tensor([1.0, 2.0, 3.0])
+    (x[np.array([0, 0, 2])] * np.array([1.0, 10.0, 100.0])).sum().backward()
+    assert x.grad.tolist() == [11.0, 0.0, 100.0]
+
+
+def test_dropout_keeps_the_mean_and_follows_its_generator():
+    x = np.ones(100_000, np.float32)
+    y = ops.dropout(x, 0.25, np.random.default_rng(0)).data
+    assert set(np.unique(y)) == {0.0, np.float32(1) / np.float32(0.75)}
+    assert abs(y.mean() - 1) < 5 * (1 / 3 / 100_000) ** 0.5  # 5 standard errors: a false alarm in 2 million
+    assert np.array_equal(y, ops.dropout(x, 0.25, np.random.default_rng(0)).data)
+    with pytest.raises(ValueError, match="dropout"):
+        ops.dropout(x, 1.0, np.random.default_rng(0))
+
+
+def test_attention_weights_sum_to_one_and_obey_the_mask():
+    qkv = np.random.default_rng(0).standard_normal((2, 4, 12)).astype(np.float32)
+    mask = np.tril(np.ones((4, 4), bool))
+    weights = ops.attention_weights(qkv, 2, mask)
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+    assert (weights[:, :, ~mask] == 0).all()
+
+
+def test_causal_attention_depends_on_the_past_only():
+    mask = np.tril(np.ones((3, 3), bool))
+    matrix = dependency_matrix(lambda x: ops.attention(x, 1, mask), np.random.default_rng(0).standard_normal((1, 3, 6)))
+    looks = matrix.reshape(3, 2, 3, 6).max(axis=(1, 3))
+    assert (looks[~mask] == 0).all() and (looks[mask] > 0).all()
+
+
+def test_an_image_does_not_depend_on_its_batch():
+    """However many images are convolved together, bit for bit."""
+    rng = np.random.default_rng(0)
+    x, w = (
+        rng.standard_normal((70, 24, 8, 8)).astype(np.float32),
+        rng.standard_normal((24, 24, 3, 3)).astype(np.float32),
+    )
+    whole = ops.conv2d(x, w, padding=1).data
+    np.testing.assert_allclose(whole[:3], ops.conv2d(x[:3], w, padding=1).data, rtol=1e-4, atol=1e-4)
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+A, W = mg.Tensor(np.zeros((2, 3), np.float32)), mg.Tensor(np.zeros((4, 5), np.float32))
+IMAGE = mg.Tensor(np.zeros((1, 2, 5, 5), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: A + W, ValueError, ["add", "(2, 3)", "(4, 5)"]),
+        (lambda: A @ W, ValueError, ["matmul", "(2, 3)", "(4, 5)"]),
+        (lambda: ops.linear(A, W), ValueError, ["linear", "(2, 3)", "(4, 5)"]),
+        (lambda: ops.matmul(A, np.zeros(3, np.float32)), ValueError, ["matmul", "(2, 3)", "(3,)"]),
+        (lambda: A.reshape(4, 2), ValueError, ["reshape", "(2, 3)"]),
+        (lambda: ops.concatenate([A, W]), ValueError, ["concatenate", "(2, 3)", "(4, 5)"]),
+        (lambda: ops.split(A, 2, axis=1), ValueError, ["split", "(2, 3)"]),
+        (lambda: ops.mse_loss(A, W), ValueError, ["mse_loss", "(2, 3)", "(4, 5)"]),
+        (lambda: ops.layer_norm(A, 4), ValueError, ["layer_norm", "(2, 3)", "4"]),
+        (lambda: ops.attention(A.reshape(1, 2, 3), 2), ValueError, ["attention", "2 heads"]),
+        (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.zeros((2, 2), bool)), ValueError, ["mask"]),
+        (lambda: ops.conv2d(IMAGE, W), ValueError, ["conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
+        (lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)), ValueError, ["conv2d", "7x7"]),
+        (lambda: ops.group_norm(IMAGE, 3), ValueError, ["group_norm", "3 groups"]),
+        (lambda: ops.avg_pool2d(IMAGE, 2), ValueError, ["avg_pool2d", "2"]),
+        (lambda: ops.mean(np.zeros((0, 3), np.float32)), ValueError, ["mean"]),
+        (lambda: ops.cross_entropy(A, np.array([0, 3])), IndexError, ["cross_entropy", "0 to 3", "0 to 2"]),
+        (lambda: ops.cross_entropy(A, np.array([-1, 0])), IndexError, ["cross_entropy", "-1"]),
+        (lambda: ops.cross_entropy(A, np.array([0.0, 1.0])), TypeError, ["targets", "float"]),
+        (lambda: ops.cross_entropy(A, np.array([0])), ValueError, ["cross_entropy", "(2, 3)", "(1,)"]),
+        (lambda: ops.embedding(np.array([4]), W), IndexError, ["embedding", "4", "0 to 3"]),
+        (lambda: ops.embedding(np.array([-1]), W), IndexError, ["embedding", "-1"]),
+        (lambda: ops.take(A, np.array([3]), 1), IndexError, ["take", "3", "0 to 2"]),
+        (lambda: A[5], IndexError, ["getitem", "(2, 3)"]),
+        (lambda: ops.pow(A, A), TypeError, ["pow", "(2, 3)"]),
+        (lambda: ops.abs(np.array([1, 2])), TypeError, ["abs", "int64"]),
+    ],
+)
+def test_bad_input_is_named(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
