@@ -50,10 +50,7 @@ def pow(x, exponent):
         return x * x, lambda g: 2 * g * x
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
-    return (
-        x**exponent,
-        lambda g: g * (exponent and exponent * x ** (exponent - 1)),
-    )  # 0, not 0 / 0, for exponent 0 at x = 0
+    return x**exponent, lambda g: g * (exponent and exponent * x ** (exponent - 1))  # exponent 0: 0, also at x = 0
 
 
 @op
@@ -76,16 +73,6 @@ def sqrt(x):
 @op
 def abs(x):
     return np.abs(x), lambda g: g * np.sign(x)
-
-
-@op
-def sin(x):
-    return np.sin(x), lambda g: g * np.cos(x)
-
-
-@op
-def cos(x):
-    return np.cos(x), lambda g: -g * np.sin(x)
 
 
 @op
@@ -138,9 +125,7 @@ def gelu(x):
     e = _one_plus_exp(e)
     y = x / e
 
-    def vjp(
-        g,
-    ):  # with s = sigmoid(2u) = 1 / e and h = y 2u' = y c (1 + 3 * 0.044715 x^2): y' = s + (1 - s) h = h + s (1 - h)
+    def vjp(g):  # with s = sigmoid(2u) = 1 / e and h = y 2u' = y c (1 + 3 * 0.044715 x^2): y' = h + s (1 - h)
         h = x * x
         h *= 3 * 0.044715 * c
         h += c
@@ -201,9 +186,9 @@ def sum(x, axis=None, keepdims=False):
 
 @op
 def mean(x, axis=None, keepdims=False):
-    y = x.mean(axis=axis, keepdims=keepdims)
     if x.size == 0:
         raise ValueError("the mean of nothing")
+    y = x.mean(axis=axis, keepdims=keepdims)
     return y, lambda g: _spread(g * (np.size(y) / x.size), x.shape, axis, keepdims)
 
 
@@ -237,11 +222,6 @@ def transpose(x, axes=None):
     """Permute the axes as `numpy.transpose` does (torch's `permute`)."""
     order = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
     return x.transpose(order), lambda g: g.transpose(np.argsort(order))
-
-
-@op
-def broadcast_to(x, shape):
-    return np.broadcast_to(x, shape), lambda g: g
 
 
 def concatenate(tensors, axis: int = 0) -> Tensor:
