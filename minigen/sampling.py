@@ -99,7 +99,8 @@ def euler(schedule: Schedule) -> Commit:
 def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
     """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
 
-    The last step, to t = 0, adds no noise.
+    The last step, to t = 0, adds no noise. Made for linear, variance_preserving and variance_exploding: with cosine and
+    flow f grows without bound towards t = 1, where the walk must then start a little later.
     """
     draw = _normals(rng, noise)
 
@@ -116,7 +117,7 @@ def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
     """The classical rule of fourth order for dx/dt = slope(x, t), which is also what the walk should `predict`."""
 
     def commit(x, first, now, after):
-        h, middle = after - now, (now + after) / 2
+        h, middle = spread(after - now, x), (now + after) / 2
         second = slope(x + h / 2 * first, middle)
         third = slope(x + h / 2 * second, middle)
         fourth = slope(x + h * third, after)

@@ -14,11 +14,13 @@ from minigen.sampling import (
     categorical,
     ddim,
     euler,
+    euler_maruyama,
     heun,
     langevin,
     multistep,
     probabilities,
     run,
+    runge_kutta,
     temperature,
     top_k,
     top_p,
@@ -102,6 +104,17 @@ def test_order_of_convergence(schedule, name, order):
     assert errors[1] < 0.1
 
 
+def test_runge_kutta_is_of_order_four():
+    # dx/dt = x cos t from 0 to 3: x = exp(sin t).
+    def slope(x, t):
+        return x * np.cos(t)
+
+    errors = [
+        abs(run(np.ones(1), np.linspace(0, 3, n), slope, runge_kutta(slope))[0] - np.exp(np.sin(3))) for n in (81, 161)
+    ]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.1)
+
+
 @every
 def test_from_pure_noise_to_data(schedule):
     x = schedule.prior_std * np.linspace(-2, 2, 11)[:, None]
@@ -175,6 +188,15 @@ def test_variance_of_ancestral_samples_tends_to_that_of_the_data(schedule, varia
     assert errors[1] > 0 if variance == "large" else errors[1] < 0
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES[:1] + SCHEDULES[2:4], ids=lambda s: type(s).__name__)
+def test_variance_of_the_reverse_sde_tends_to_that_of_the_data(schedule):
+    first, second = (
+        exact_variance(schedule, lambda noise: euler_maruyama(schedule, noise=noise), steps, STD) / STD**2 - 1
+        for steps in (250, 500)
+    )
+    assert abs(second) < 2e-3 and abs(second) < 0.7 * abs(first)
+
+
 @pytest.mark.parametrize("steps", [3, 10, 50])
 def test_the_two_variances_are_exact_for_the_data_they_are_made_for(steps):
     # DDPM section 3.2: large if the data are N(0, I), small if they are one point.
@@ -202,6 +224,7 @@ def test_the_last_step_adds_no_noise(schedule):
         np.testing.assert_allclose(commit(x, clean, 0.1, 0.0), clean, rtol=1e-12)
         with pytest.raises(AssertionError, match="noise drawn"):
             commit(x, clean, 0.2, 0.1)
+    euler_maruyama(schedule, Forbidden())(x, clean, 0.1, 0.0)
 
 
 def test_langevin_settles_in_its_exact_stationary_distribution():
@@ -244,6 +267,7 @@ def test_every_step_keeps_float32(schedule):
         euler(schedule),
         heun(schedule, denoise),
         multistep(schedule),
+        euler_maruyama(schedule, rng),
         langevin(schedule, denoise, rng),
         sampling.inpaint(ddim(schedule), schedule, x, x > 0, rng),
     ):
