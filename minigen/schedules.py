@@ -10,6 +10,7 @@ The classes are in lower case because they read as functions: `schedules.cosine(
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -164,14 +165,18 @@ class linear(_Preserving):
     steps: int = 1000
 
     def _log_alpha(self, t):
-        falls = np.log1p(-np.linspace(self.beta_start, self.beta_end, self.steps))  # of log alpha_bar, step by step
-        at_grid = np.concatenate([[0], np.cumsum(falls)])
-        inner = 2 / (1 / falls[:-1] + 1 / falls[1:])  # slopes at the grid: harmonic means keep the curve falling
-        slopes = np.concatenate([falls[:1], inner, falls[-1:]])
+        falls, at_grid, slopes = self._curve
         i = np.minimum(np.floor(t.real * self.steps).astype(int), self.steps - 1)
         u, fall, first, last = t * self.steps - i, falls[i], slopes[i], slopes[i + 1]
         cubic = u * (first + u * (3 * fall - 2 * first - last + u * (first + last - 2 * fall)))
         return (at_grid[i] + cubic) / 2
+
+    @cached_property
+    def _curve(self):
+        """log alpha_bar: its fall in each step, its value and its slope at each time of the grid."""
+        falls = np.log1p(-np.linspace(self.beta_start, self.beta_end, self.steps))
+        inner = 2 / (1 / falls[:-1] + 1 / falls[1:])  # harmonic means keep the curve falling
+        return falls, np.concatenate([[0], np.cumsum(falls)]), np.concatenate([falls[:1], inner, falls[-1:]])
 
 
 @dataclass(frozen=True)
