@@ -46,7 +46,7 @@ def all_cases() -> list[Case]:
         add("relu", lambda o, x: o.relu(x), lambda t, x: x.relu(), shape, draw=distinct)
         add("silu", lambda o, x: o.silu(x), lambda t, x: t.nn.functional.silu(x), shape)
         add("gelu", lambda o, x: o.gelu(x), lambda t, x: t.nn.functional.gelu(x, approximate="tanh"), shape)
-        add("clip", lambda o, x: o.clip(x, -0.5, 0.7), lambda t, x: x.clip(-0.5, 0.7), shape, draw=distinct)
+        add("clip", lambda o, x: o.clip(x, -0.5, 0.2), lambda t, x: x.clip(-0.5, 0.2), shape, draw=distinct)
         for exponent in (0, 1, 2, 3, -1, 0.5):
             add("pow", lambda o, x, e=exponent: o.pow(x, e), lambda t, x, e=exponent: x**e, shape, draw=positive)
 

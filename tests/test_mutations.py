@@ -1,0 +1,185 @@
+"""Would the gradient check notice? Plants wrong gradients in the sources of the ops and counts how many it finds.
+
+Each mistake is a substitution in the text of one op: a missing factor, a transposed argument, a dropped term, a lost
+duplicate. The changed text is compiled into a module of its own, beside the real one.
+"""
+
+import ast
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from op_cases import CASES
+
+import minigen
+from minigen import ops
+from minigen.gradients import check_gradients
+
+# op, what stands there, what is put there
+MISTAKES = [
+    ("add", "lambda g: g, lambda g: g", "lambda g: g, lambda g: -g"),
+    ("add", "lambda g: g, lambda g: g", "lambda g: 2 * g, lambda g: g"),
+    ("sub", "lambda g: -g", "lambda g: g"),
+    ("mul", "lambda g: g * y, lambda g: g * x", "lambda g: g * x, lambda g: g * y"),
+    ("mul", "lambda g: g * y", "lambda g: g"),
+    ("div", "lambda g: g / y", "lambda g: g * y"),
+    ("div", "-g * x / (y * y)", "-g * x / y"),
+    ("div", "-g * x / (y * y)", "g * x / (y * y)"),
+    ("neg", "lambda g: -g", "lambda g: g"),
+    ("pow", "2 * g * x", "g * x"),
+    ("pow", "3 * g * x * x", "3 * g * x"),
+    ("pow", "exponent * x ** (exponent - 1)", "x ** (exponent - 1)"),
+    ("pow", "x ** (exponent - 1)", "x ** exponent"),
+    ("exp", "g * y", "g"),
+    ("log", "g / x", "g * x"),
+    ("sqrt", "g / (2 * y)", "g / y"),
+    ("abs", "g * np.sign(x)", "g"),
+    ("tanh", "1 - y * y", "1 - y"),
+    ("sigmoid", "g * y * (1 - y)", "g * y"),
+    ("softplus", "g / _one_plus_exp(-x)", "g / _one_plus_exp(x.copy())"),
+    ("relu", "g * (x > 0)", "g"),
+    ("relu", "g * (x > 0)", "g * (x < 0)"),
+    ("silu", "        d += y\n", ""),
+    ("silu", "        d /= e\n", ""),
+    ("gelu", "h *= 3 * 0.044715", "h *= 2 * 0.044715"),
+    ("gelu", "        d += h\n", ""),
+    ("gelu", "        h += c\n", ""),
+    ("gelu", "        h *= y\n", ""),
+    ("maximum", "g * (1 - share)", "g * share"),
+    ("maximum", "lambda g: g * share", "lambda g: g"),
+    ("clip", "g * ((x >= low) & (x <= high))", "g"),
+    ("clip", "(x >= low) & (x <= high)", "(x >= low)"),
+    ("where", "np.where(condition, 0, g)", "np.where(condition, g, 0)"),
+    ("where", "np.where(condition, g, 0)", "g"),
+    ("dropout", "lambda g: g * keep", "lambda g: g * (keep > 0)"),
+    ("dropout", "lambda g: g * keep", "lambda g: g"),
+    ("sum", "lambda g: _spread(g", "lambda g: 2 * _spread(g"),
+    ("mean", " / x.size", " / len(np.atleast_1d(x))"),
+    ("mean", "g * (np.size(y) / x.size)", "g"),
+    ("max", "chosen * _spread", "_spread"),
+    ("_spread", "np.broadcast_to(g, shape)", "np.broadcast_to(np.flip(g), shape)"),
+    ("reshape", "g.reshape(x.shape)", "g.ravel()[::-1].reshape(x.shape)"),
+    ("reshape", "g.reshape(x.shape)", "g.reshape(x.shape, order='F')"),
+    ("transpose", "np.argsort(order)", "order"),
+    ("_concatenate", "[start:end]", "[: end - start]"),
+    ("pad", "slice(before, before + n)", "slice(0, n)"),
+    ("getitem", "np.bincount(places.ravel(), g.ravel(), x.size)", "_set(np.zeros(x.size), places.ravel(), g.ravel())"),
+    ("getitem", "np.bincount(places.ravel(), g", "np.bincount(places.ravel()[::-1], g"),
+    ("getitem", "        d[index] = g\n", "        d[index] = 2 * g\n"),
+    ("matmul", "g @ y.swapaxes(-1, -2)", "g @ y"),
+    ("matmul", "x.swapaxes(-1, -2) @ g", "x @ g"),
+    ("matmul", "x.swapaxes(-1, -2) @ g", "2 * (x.swapaxes(-1, -2) @ g)"),
+    ("linear", "(_rows(g) @ weight)", "(2 * _rows(g) @ weight)"),
+    ("linear", "_rows(g).T @ rows", "_rows(g)[::-1].T @ rows"),
+    ("linear", "ones(len(rows), g.dtype) @ _rows(g)", "_rows(g)[0]"),
+    (
+        "embedding",
+        "np.add.reduceat(g.reshape(indices.size, -1)[order], starts)",
+        "g.reshape(indices.size, -1)[order][starts]",
+    ),
+    ("embedding", "[order], starts)", ", starts)"),
+    ("softmax", "        d -= y * d.sum(axis=axis, keepdims=True)\n", ""),
+    ("softmax", "d = g * y", "d = g * 1"),
+    ("log_softmax", "g - np.exp(y) * g.sum(axis=axis, keepdims=True)", "g"),
+    ("log_softmax", "np.exp(y) * g.sum", "y * g.sum"),
+    ("cross_entropy", "        d[places] -= scale\n", ""),
+    ("cross_entropy", "scale = g / len(p)", "scale = g"),
+    ("mse_loss", "(-scale * g)", "(scale * g)"),
+    ("mse_loss", "scale = 2 / x.size", "scale = 1 / x.size"),
+    ("layer_norm", "        d -= gz\n", ""),
+    ("layer_norm", "        d -= (d @ over_columns / C)[:, None]\n", ""),
+    ("layer_norm", "        d *= deviation[:, None]\n", ""),
+    ("layer_norm", "over_rows @ gz", "over_rows @ g"),
+    ("layer_norm", "d = g * scale", "d = g * 1"),
+    ("attention", "        d *= weights\n", ""),
+    ("attention", "        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]\n", ""),
+    ("attention", "        d *= d.dtype.type((C // heads) ** -0.5)\n", ""),
+    ("attention", "np.matmul(d.swapaxes(-1, -2), q, out=d_k)", "np.matmul(d, q, out=d_k)"),
+    ("attention", "np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)", "np.matmul(weights, g_heads, out=d_v)"),
+    ("conv2d", "kernel[::-1, ::-1].swapaxes(2, 3)", "kernel.swapaxes(2, 3)"),
+    ("conv2d", "kernel[::-1, ::-1].swapaxes(2, 3)", "kernel[::-1].swapaxes(2, 3)"),
+    ("conv2d", "+= g @ kernel[i, j].T", "= g @ kernel[i, j].T"),
+    ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
+    ("conv2d", "d += columns.T @ g[some]", "d = columns.T @ g[some]"),
+    ("conv2d", "ones(len(rows), g.dtype) @ rows", "2 * ones(len(rows), g.dtype) @ rows"),
+    ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
+    ("group_norm", "inverse * inverse * group_mean(gz_sum * scale)", "inverse * group_mean(gz_sum * scale)"),
+    ("group_norm", "d = g * (inverse * scale)", "d = g * inverse"),
+    ("group_norm", "gz_sum.sum(axis=0), g_sum.sum(axis=0)", "g_sum.sum(axis=0), g_sum.sum(axis=0)"),
+    ("interpolate", "lambda g: _sum_blocks(g, scale_factor)", "lambda g: g[:, :, ::scale_factor, ::scale_factor]"),
+    ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
+]
+USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)}
+
+
+def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
+    """A copy of minigen.ops in which `old` is replaced by `new` in the source of one op."""
+    for room in ("ops", "attention", "convolution"):
+        path = Path(minigen.__file__).with_name(f"{room}.py")
+        source = path.read_text(encoding="utf-8").split("# -- what Tensor can do")[0]
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name == op:
+                text = ast.get_source_segment(source, node)
+                assert text.count(old) == 1, f"{op}: {old!r} stands {text.count(old)} times in the source"
+                names = {"_set": lambda d, places, g: (d.__setitem__(places, g), d)[1]}
+                exec(
+                    compile(source.replace(text, text.replace(old, new)), f"{path.name} with a mistake", "exec"), names
+                )
+                names["COLUMNS"] = 50  # as in test_ops: convolve one image at a time
+                return types.SimpleNamespace(**{**vars(ops), **names})
+    raise AssertionError(f"no op {op}")
+
+
+def is_found(op: str, old: str, new: str) -> bool:
+    changed = with_mistake(op, old, new)
+    for case in CASES:
+        if case.op in USERS.get(op, (op,)):
+            try:
+                check_gradients(lambda *x, f=case.function: f(changed, *x), *case.arrays, rng=np.random.default_rng(1))
+            except (AssertionError, ValueError, TypeError, IndexError):
+                return True
+    return False
+
+
+def test_every_op_has_a_mistake():
+    with_helpers = {name for op, _, _ in MISTAKES for name in USERS.get(op, (op,))}
+    assert with_helpers == {case.op for case in CASES} - {"take", "split"}  # these two are getitem
+
+
+def test_planted_mistakes_are_found(capsys):
+    missed = [mistake for mistake in MISTAKES if not is_found(*mistake)]
+    with capsys.disabled():
+        print(f"\n{len(MISTAKES) - len(missed)} of {len(MISTAKES)} planted mistakes found")
+    assert len(missed) <= 0.01 * len(MISTAKES), missed
+
+
+@pytest.mark.thorough
+def test_mistakes_found_by_machine(capsys):
+    """Every product, quotient, sum and difference inside a rule is changed in turn."""
+    swaps = {ast.Mult: ast.Add, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Div: ast.Mult, ast.MatMult: ast.Mult}
+    mutants = []
+    for room in ("ops", "attention", "convolution"):
+        source = Path(minigen.__file__).with_name(f"{room}.py").read_text(encoding="utf-8")
+        for function in ast.parse(source).body:
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            text = ast.get_source_segment(source, function)
+            rules = [
+                node
+                for node in ast.walk(function)
+                if isinstance(node, ast.Lambda) or (isinstance(node, ast.FunctionDef) and node.name.startswith("vjp"))
+            ]
+            for rule in rules:
+                for node in ast.walk(rule):
+                    if isinstance(node, ast.BinOp) and type(node.op) in swaps:
+                        old = ast.get_source_segment(source, node)
+                        node.op, before = swaps[type(node.op)](), node.op
+                        new = ast.unparse(node)
+                        node.op = before
+                        if text.count(old) == 1:
+                            mutants.append((function.name, old, f"({new})"))
+    missed = [mutant for mutant in mutants if mutant[0] in {c.op for c in CASES} and not is_found(*mutant)]
+    with capsys.disabled():
+        print(f"\n{len(mutants) - len(missed)} of {len(mutants)} machine-made mistakes found; not found: {missed}")
+    assert len(missed) <= 0.05 * len(mutants), missed
