@@ -1,0 +1,1 @@
+"""The laboratory: measures the usual comparison of the two families instead of repeating it."""
