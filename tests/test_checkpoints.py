@@ -19,6 +19,7 @@ import pytest
 import minigen as mg
 from minigen import checkpoints, networks, nn, schedules
 from minigen.checkpoints import CheckpointError
+from minigen.course import checkpoints as shipped
 
 ROOT = Path(__file__).parents[1]
 
@@ -666,3 +667,51 @@ def test_two_processes_that_save_to_one_name_never_mix(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+# -- the checkpoints that ship with the lessons ------------------------------------------------------------------------
+
+
+def test_shipped_checkpoints_are_small_whole_rebuildable_and_documented():
+    files = sorted(shipped.FOLDER.glob("*.npz"))
+    assert {file.stem for file in files} == set(shipped.RECIPES)
+    assert sum(file.stat().st_size for file in files) <= 5_000_000
+    for file in files:
+        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        recipe = shipped.RECIPES[file.stem]
+        assert file.stat().st_size <= shipped.LARGEST
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == facts["sha256"]
+        model = mg.load(file)
+        assert sum(p.size for p in nn.parameters(model).values()) == facts["numbers"]
+        for figure, (low, high) in recipe.bounds.items():
+            assert low <= facts["figures"][figure] <= high, (file.stem, figure)
+
+
+def test_a_shipped_checkpoint_still_has_its_stated_figure():
+    gpt = mg.load(shipped.FOLDER / "digits_gpt.npz")
+    facts = json.loads((shipped.FOLDER / "digits_gpt.json").read_text(encoding="utf-8"))
+    bits = mg.evaluate.bits_per_dim(gpt, mg.data.digits().test.reshape(-1, 64))
+    assert bits.value == pytest.approx(facts["figures"]["test_bits_per_dim"], abs=1e-3)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", shipped.RECIPES)
+def test_every_stated_figure_of_the_shipped_checkpoints_is_reached(name):
+    _, problems = shipped.verify(name, shipped.FOLDER / f"{name}.npz")
+    assert problems == []
+
+
+def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypatch, capsys):
+    def recipe(figure):
+        return shipped.Recipe(
+            "a test", lambda r: EXAMPLES["GPT"](), lambda m, r: {"figure": figure}, {"figure": (1, 2)}
+        )
+
+    monkeypatch.setattr(shipped, "RECIPES", {"good": recipe(1.5), "bad": recipe(2.5)})
+    assert shipped.build("bad", tmp_path) == ["figure = 2.500, must lie in 1 .. 2"]
+    assert not list(tmp_path.iterdir())
+    assert shipped.build("good", tmp_path) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["good.json", "good.npz"]
+    assert "WRONG: figure = 2.500" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        shipped.main(["unknown"])
