@@ -91,6 +91,29 @@ def test_samples_with_and_without_cache_are_the_same_at_any_length():
         assert (with_cache == without).all()
 
 
+def test_with_a_cache_each_token_is_read_once_until_the_context_is_full():
+    """What a step costs: 1 new token with a cache, everything so far without; half a context when it is full."""
+    gpt = small(context=6)
+    network, read = gpt.network, []
+
+    class Counting:
+        new_caches = network.new_caches
+
+        def __call__(self, inputs, caches=None):
+            read.append(inputs.shape[1])
+            return network(inputs, caches=caches)
+
+    gpt.network = Counting()
+    gpt.sample(2, np.random.default_rng(0), length=14, cache=True)
+    assert read == [1, 1, 1, 1, 1, 1, 4, 1, 1, 4, 1, 1, 4, 1]
+    read.clear()
+    gpt.sample(2, np.random.default_rng(0), length=14, cache=False)
+    assert read == [1, 2, 3, 4, 5, 6, 4, 5, 6, 4, 5, 6, 4, 5]
+    read.clear()
+    gpt.sample(2, np.random.default_rng(0), prompt=tokens(5), length=7, cache=True)
+    assert read == [6, 4]
+
+
 def test_the_prompt_stands_at_the_beginning_and_counts_in_the_length():
     gpt, rng = small(), np.random.default_rng(0)
     one, many = tokens(4), tokens((3, 4), seed=2)
