@@ -87,7 +87,7 @@ def test_a_density_never_looks_like_a_probability():
 @pytest.mark.parametrize("width", [1.0, 0.125])
 def test_dequantisation_bounds_the_exact_probability_of_a_level(width):
     levels = np.arange(-3, 4) * width
-    x = np.repeat(levels[:, None], 4000, axis=0)  # (28000, 1)
+    x = np.repeat(levels[:, None, None], 4000, axis=0).repeat(2, axis=2)  # (28000, 1, 2)
 
     def cdf(z):
         return 0.5 * (1 + math.erf(z / math.sqrt(2)))
@@ -145,6 +145,8 @@ def test_one_nn_accuracy_at_its_ends():
     assert evaluate.one_nn_accuracy(x, x + 100) == 1
     assert evaluate.one_nn_accuracy(x, x) == 0  # every copy is nearest to its original
     assert evaluate.one_nn_accuracy(np.zeros((5, 2)), np.zeros((5, 2))) == pytest.approx(4 / 9)  # ties share
+    near = evaluate.one_nn_accuracy(np.array([[0.0], [1.0]]), np.array([[-1.00005], [-50.0]]))
+    assert near == 3 / 4  # nearly a tie is none: only the point at -1.00005 is nearest to the other kind
 
 
 def test_sliced_wasserstein_of_a_shift():
