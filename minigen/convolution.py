@@ -5,6 +5,7 @@ memory (PyTorch calls that layout channels_last): then a convolution is a matrix
 below starts with a transpose to (B, Y, X, C), free for what another one made, and elementwise ops keep the layout.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -28,27 +29,30 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     if min(x.shape[2:]) + 2 * padding < k:
         raise ValueError(f"a {k}x{k} filter does not fit into the image, with a padding of {padding}")
     kernel = weight.transpose(2, 3, 1, 0)  # (k, k, C, O)
-    padded = _pad(x.transpose(0, 2, 3, 1), padding)
+    x = x.transpose(0, 2, 3, 1)
+    padded = _pad(x, padding)
     out = _convolve(padded, kernel, stride)
     if bias is not None:
         out += bias
 
+    turned = stride == 1 and padding < k  # then x and out may change places in the formula
+
     def vjp_x(g):
         g = g.transpose(0, 2, 3, 1)  # (B, Y', X', O)
-        if stride == 1 and padding < k:  # a convolution with the kernel turned by half a circle
+        if turned:  # a convolution with the kernel turned by half a circle
             d = _convolve(_pad(g, k - 1 - padding), kernel[::-1, ::-1].swapaxes(2, 3), 1)
             return d.transpose(0, 3, 1, 2)
         d = np.zeros(padded.shape, g.dtype)
         for i, j in np.ndindex(k, k):  # what out[y, x] saw through weight[i, j] was padded[stride y + i, stride x + j]
             d[:, i:, j:][:, ::stride, ::stride][:, : g.shape[1], : g.shape[2]] += g @ kernel[i, j].T
-        Y, X = x.shape[2:]
+        _, Y, X, _ = x.shape
         return d[:, padding : padding + Y, padding : padding + X].transpose(0, 3, 1, 2)
 
     def vjp_weight(g):
-        d = np.zeros((k * k * C, O), g.dtype)
-        for some, columns in _patches(padded, k, stride):
-            d += columns.T @ g[some].transpose(0, 2, 3, 1).reshape(-1, O)
-        return d.reshape(k, k, C, O).transpose(3, 2, 0, 1)
+        g = g.transpose(0, 2, 3, 1)
+        if turned and O < C:  # the patches of g are smaller than those of x
+            return _correlate(_pad(g, k - 1 - padding), k, 1, x)[::-1, ::-1].transpose(2, 3, 0, 1)
+        return _correlate(padded, k, stride, g).transpose(3, 2, 0, 1)
 
     def vjp_bias(g):
         rows = g.transpose(0, 2, 3, 1).reshape(-1, O)
@@ -87,6 +91,15 @@ def _convolve(x, kernel, stride):
     for some, columns in _patches(x, k, stride):
         np.matmul(columns, matrix, out=out[some].reshape(-1, O))
     return out
+
+
+def _correlate(x, k, stride, y):
+    """d[i, j, c, o] = sum_byx x[b, stride y + i, stride x + j, c] y[b, y, x, o]: (k, k, C, O)."""
+    C, O = x.shape[3], y.shape[3]
+    d = np.zeros((k * k * C, O), x.dtype)
+    for some, columns in _patches(x, k, stride):
+        d += columns.T @ y[some].reshape(-1, O)
+    return d.reshape(k, k, C, O)
 
 
 @joint_op
@@ -153,7 +166,5 @@ def _repeat_pixels(x, n):
 
 def _sum_blocks(x, n):
     """(B, C, Y n, X n) -> (B, C, Y, X)."""
-    out = x[:, :, ::n, ::n].copy(order="K")
-    for i, j in list(np.ndindex(n, n))[1:]:
-        out += x[:, :, i::n, j::n]
-    return out
+    rows = functools.reduce(np.add, (x[:, :, i::n] for i in range(n)))
+    return functools.reduce(np.add, (rows[:, :, :, i::n] for i in range(n)))

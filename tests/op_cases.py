@@ -213,7 +213,7 @@ def all_cases() -> list[Case]:
         shapes = (2, 3, *size), (4, 3, k, k), (4,)
         conv = lambda t, *args, k=options: t.nn.functional.conv2d(*args, **k)  # noqa: E731
         add("conv2d", lambda o, x, w, b, k=options: o.conv2d(x, w, b, **k), conv, *shapes)
-        add("conv2d", lambda o, x, w, k=options: o.conv2d(x, w, **k), conv, *shapes[:2])
+        add("conv2d", lambda o, x, w, k=options: o.conv2d(x, w, **k), conv, shapes[0], (2, 3, k, k))
     add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), conv, (0, 1, 2, 2), (1, 1, 3, 3))
     for shape, groups in [((2, 4, 3, 2), 2), ((2, 4, 2, 2), 4), ((2, 4, 3), 1), ((2, 4), 2), ((0, 4, 2, 2), 2)]:
         norm = (lambda t, x, *p, n=groups: t.nn.functional.group_norm(x, n, *p)) if shape[0] else None

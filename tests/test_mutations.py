@@ -101,7 +101,8 @@ MISTAKES = [
     ("conv2d", "kernel[::-1, ::-1].swapaxes(2, 3)", "kernel[::-1].swapaxes(2, 3)"),
     ("conv2d", "+= g @ kernel[i, j].T", "= g @ kernel[i, j].T"),
     ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
-    ("conv2d", "d += columns.T @ g[some]", "d = columns.T @ g[some]"),
+    ("conv2d", "[::-1, ::-1].transpose(2, 3, 0, 1)", ".transpose(2, 3, 0, 1)"),
+    ("_correlate", "d += columns.T", "d = columns.T"),
     ("conv2d", "ones(len(rows), g.dtype) @ rows", "2 * ones(len(rows), g.dtype) @ rows"),
     ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
     ("group_norm", "inverse * inverse * group_mean(gz_sum * scale)", "inverse * group_mean(gz_sum * scale)"),
@@ -110,7 +111,7 @@ MISTAKES = [
     ("interpolate", "lambda g: _sum_blocks(g, scale_factor)", "lambda g: g[:, :, ::scale_factor, ::scale_factor]"),
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
-USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)}
+USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",), "_correlate": ("conv2d",)}
 
 
 def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
