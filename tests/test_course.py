@@ -274,6 +274,8 @@ def test_whole_numbers_nan_and_unsigned_integers_are_compared_with_care():
 
     assert differs(np.array([1.0, 2.0]), np.array([1, 2])) and not differs(np.array([1, 2], np.uint8), np.array([1, 2]))
     assert differs(np.array([0], np.uint8), np.array([1], np.uint8))
+    assert differs(np.array([True, False]), np.array([True, True]))
+    assert exercise.difference(np.array([0], np.uint8), np.array([255], np.uint8), 0.5), "unsigned: 0 - 255 would be 1"
     assert not differs(np.array([np.nan, 1]), np.array([np.nan, 1])) and differs(np.array([np.nan]), np.array([1.0]))
     assert not differs(np.array([np.inf]), np.array([np.inf])) and differs(np.array([np.inf]), np.array([1.0]))
     assert not differs(np.float32(1.0), 1) and not differs(np.array(2.0), 2.0) and differs(np.array([2.0]), 2.0)
