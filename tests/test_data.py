@@ -104,7 +104,11 @@ def test_without_the_manual_the_docstrings_stand_in_and_say_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)  # makes the import fail
     text = data.python_manual.__wrapped__()
     assert "docstrings" in text.source and "missing" in text.source
-    assert len(text.train) > 200_000 and text.sha256 != data.python_manual().sha256
+    assert (
+        len(text.train) > 200_000
+        and "the" in text.decode(text.test).split()
+        and text.sha256 != data.python_manual().sha256
+    )
 
 
 def test_any_file_and_any_string(tmp_path):
@@ -208,13 +212,6 @@ def test_densities_lie_where_they_should():
     counts = np.unique(cells, axis=0, return_counts=True)[1]
     assert len(counts) == 8 and ((counts - n / 8) ** 2 / (n / 8)).sum() < 40.5  # chi-square, 7 d.f.: 1e-6
 
-    ring = data.ring(n, rng)
-    angle = 2 * np.pi * np.arange(8) / 8
-    means = 1.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    offset = ring[:, None] - means
-    nearest = offset[np.arange(n), (offset**2).sum(axis=-1).argmin(axis=1)]
-    assert nearest.std() == pytest.approx(0.15, abs=5 * 0.15 / math.sqrt(4 * n)) and abs(nearest.mean()) < 0.005
-
     moons = data.two_moons(n, rng, noise=0)
     upper = moons + [0.5, 0.25]
     lower = moons - [0.5, 0.25]
@@ -227,7 +224,7 @@ def test_densities_lie_where_they_should():
     turns = ((angle - 1.5 * np.pi * radius) / np.pi)[radius > 0.01]  # even on one arm, odd on the other
     assert radius.max() <= 2 + 1e-6 and np.abs(turns - np.rint(turns)).max() < 1e-4
     assert (np.rint(turns) % 2).mean() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(n))
-    for points in (board, ring, moons, spirals.astype(np.float32)):
+    for points in (board, moons, spirals.astype(np.float32)):
         assert points.shape == (n, 2) and points.dtype == np.float32
 
 

@@ -23,10 +23,3 @@ def checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:
     column = rng.integers(4, size=n)
     row = 2 * rng.integers(2, size=n) + column % 2
     return (np.stack([column, row], axis=1) - 2 + rng.uniform(0, 1, (n, 2))).astype(np.float32)
-
-
-def ring(n: int, rng: np.random.Generator, components: int = 8, radius: float = 1.5, std: float = 0.15) -> np.ndarray:
-    """An equal mixture of Gaussians, their means evenly on a circle, the first at (radius, 0)."""
-    angle = 2 * np.pi * rng.integers(components, size=n) / components
-    means = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return (means + std * rng.standard_normal((n, 2))).astype(np.float32)

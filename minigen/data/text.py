@@ -1,6 +1,5 @@
 """Text as sequences of integers: the Python manual of this very interpreter, any file or string, names of colours."""
 
-import ast
 import functools
 import hashlib
 import platform
@@ -48,7 +47,9 @@ def python_manual(alphabet: str = "a-z") -> Text:
 
         origin, text = "pydoc_data.topics", "\n\n".join(topics.values())
     except ImportError:
-        origin, text = "docstrings of the standard library (pydoc_data.topics is missing)", _library_docstrings()
+        library = [path.read_text(encoding="utf-8") for path in sorted(Path(functools.__file__).parent.glob("*.py"))]
+        docstrings = [found for source in library for found in re.findall(r'(?ms)^ *r?"""(.+?)"""', source)]
+        origin, text = "docstrings of the standard library (pydoc_data.topics is missing)", "\n\n".join(docstrings)
     return as_text(drop_repeats(text), alphabet, f"{origin}, Python {platform.python_version()}")
 
 
@@ -89,14 +90,6 @@ def _encode(text: str, vocabulary: str) -> np.ndarray:
     if unknown := sorted(set(text) - index.keys()):
         raise ValueError(f"encode: {unknown} not in the vocabulary {vocabulary!r}")
     return np.array([index[character] for character in text], dtype=np.int64)
-
-
-def _library_docstrings() -> str:
-    """Every docstring of the standard library's top-level modules, read from the sources without importing them."""
-    modules = [ast.parse(path.read_bytes()) for path in sorted(Path(ast.__file__).parent.glob("*.py"))]
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [node for module in modules for node in ast.walk(module) if isinstance(node, documented)]
-    return "\n\n".join(ast.get_docstring(node) or "" for node in nodes)
 
 
 @functools.cache
