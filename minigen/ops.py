@@ -226,18 +226,13 @@ def transpose(x, axes=None):
 
 def concatenate(tensors, axis: int = 0) -> Tensor:
     """Join tensors along an axis."""
-    return _concatenate(axis, *tensors)
+    return _concatenate(*tensors, axis=axis)
 
 
 @op
-def _concatenate(axis, *arrays):
-    ends = np.cumsum([a.shape[axis] for a in arrays])
-    starts = [0, *ends[:-1]]
-
-    def piece(start, end):
-        return lambda g: np.moveaxis(np.moveaxis(g, axis, 0)[start:end], 0, axis)
-
-    return np.concatenate(arrays, axis), None, *map(piece, starts, ends)
+def _concatenate(*arrays, axis):
+    cuts = np.cumsum([a.shape[axis] for a in arrays])[:-1]
+    return np.concatenate(arrays, axis), *(lambda g, i=i: np.split(g, cuts, axis)[i] for i in range(len(arrays)))
 
 
 def split(x, sections: int, axis: int = 0) -> list[Tensor]:

@@ -80,7 +80,7 @@ class Tensor:
     @data.setter
     def data(self, array: np.ndarray) -> None:
         if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
-            came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            came = f"{getattr(array, 'dtype', type(array).__name__)} {np.shape(array)}"
             raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
         self._data = _constant(array, array.dtype)
 
@@ -220,13 +220,10 @@ def op(function: Callable, joint: bool = False) -> Callable:
         arrays, parents, dtype, constants = [], [], None, False
         for x in args:
             if type(x) is Tensor:
-                array = x._data
-                arrays.append(array)
+                arrays.append(x._data)
                 parents.append(x.node)
-                if dtype is None:
-                    dtype = array.dtype
-                elif dtype is not array.dtype:
-                    dtype = np.promote_types(dtype, array.dtype)
+                if dtype is not x._data.dtype:
+                    dtype = x._data.dtype if dtype is None else np.promote_types(dtype, x._data.dtype)
             else:
                 arrays.append(x)
                 parents.append(None)
@@ -284,9 +281,6 @@ def keep_freed_memory() -> bool:
     """
     if os.environ.get("MINIGEN_KEEP_MEMORY") == "0" or not sys.platform.startswith("linux"):
         return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     mmap_threshold, trim_threshold = -3, -1
-    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))
+    return bool(mallopt and mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, 2**31 - 1))

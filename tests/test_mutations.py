@@ -62,7 +62,7 @@ MISTAKES = [
     ("reshape", "g.reshape(x.shape)", "g.ravel()[::-1].reshape(x.shape)"),
     ("reshape", "g.reshape(x.shape)", "g.reshape(x.shape, order='F')"),
     ("transpose", "np.argsort(order)", "order"),
-    ("_concatenate", "[start:end]", "[: end - start]"),
+    ("_concatenate", "axis)[i]", "axis)[0]"),
     ("pad", "slice(before, before + n)", "slice(0, n)"),
     ("getitem", "np.bincount(places.ravel(), g.ravel(), x.size)", "_set(np.zeros(x.size), places.ravel(), g.ravel())"),
     ("getitem", "np.bincount(places.ravel(), g", "np.bincount(places.ravel()[::-1], g"),
