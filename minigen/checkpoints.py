@@ -18,7 +18,6 @@ import io
 import json
 import math
 import os
-import re
 import zipfile
 from pathlib import Path
 
@@ -38,8 +37,6 @@ from minigen.schedules import cosine, flow, linear, variance_exploding, variance
 MODELS = (MarkovChain, NGram, LinearAR, MADE, GPT, DDPM)
 SCHEDULES = (linear, cosine, variance_preserving, variance_exploding, flow)
 CLASSES = {c.__name__: c for c in (*MODELS, MLP, UNet, Transformer, *SCHEDULES, SGD, Adam, AdamW, EMA)}
-FORMAT = 1
-MANIFEST = "manifest.json"
 SEAL = 64  # hexadecimal digits of a sha256
 LARGEST_INTEGER = 10**6  # among constructor arguments: no file may ask for a model that does not fit in memory
 
@@ -64,31 +61,24 @@ def save(path: str | Path, model, optimizer=None, ema=None, rng=None, step: int 
     """
     if half and (optimizer is not None or ema is not None):
         raise ValueError("save: half=True loses digits that resuming needs; give it the model alone")
-    parts = _parts(model, optimizer, ema)
+    parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     arrays = nn.state(parts)
     if half:
         arrays = {name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in arrays.items()}
     manifest = {
-        "format": FORMAT,
-        "parts": _describe_all(parts, rng),
+        "format": 1,
+        "parts": {name: _describe(part, name) for name, part in parts.items()},
         "step": int(step),
         "lr": getattr(optimizer, "lr", None),
         "rng": rng and rng.bit_generator.state,
-        "half": half,
         "arrays": {name: _digest(a) for name, a in arrays.items()},
     }
     _replace(Path(path), _pack(manifest, arrays))
 
 
-def _parts(model, optimizer, ema) -> dict:
-    """What was given, by name: `nn.state` of it names every array, as in "optimizer.first_moment"."""
-    parts = {"model": model, "optimizer": optimizer, "ema": ema}
+def _given(**parts) -> dict:
+    """The parts that are not None: `nn.state` of them names every array, as in "optimizer.first_moment"."""
     return {name: part for name, part in parts.items() if part is not None}
-
-
-def _describe_all(parts: dict, rng: np.random.Generator | None) -> dict:
-    kind = {} if rng is None else {"rng": type(rng.bit_generator).__name__}
-    return {name: _describe(part, name) for name, part in parts.items()} | kind
 
 
 def _describe(value, place: str):
@@ -97,21 +87,17 @@ def _describe(value, place: str):
         return {"array": place}
     if isinstance(value, (list, tuple)):
         return [_describe(item, place) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return _moderate(value)
+    if isinstance(value, np.random.Generator):
+        return type(value.bit_generator).__name__
+    if isinstance(value, (int, np.integer)) and abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"{place} is {value}: a checkpoint takes constructor arguments up to {LARGEST_INTEGER}")
+    if value is None or isinstance(value, (int, float, str, np.generic)):
+        return value
     if CLASSES.get(type(value).__name__) is not type(value):
         raise TypeError(f"save: {place} is a {type(value).__name__}; a checkpoint holds only {', '.join(CLASSES)}")
     names = set(inspect.signature(type(value)).parameters) - {"rng", "parameters", "lr"}
     arguments = {name: _describe(getattr(value, name), f"{place}.{name}") for name in sorted(names)}
     return {"class": type(value).__name__, "arguments": arguments}
-
-
-def _moderate(value):
-    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        raise ValueError(f"a constructor argument of {value}: a checkpoint takes integers up to {LARGEST_INTEGER}")
-    return value
 
 
 def _digest(array: np.ndarray) -> str:
@@ -122,7 +108,7 @@ def _pack(manifest: dict, arrays: dict[str, np.ndarray]) -> bytes:
     """The bytes of the file: always the same for the same content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(MANIFEST), json.dumps(manifest, indent=1, default=np.ndarray.tolist))
+        archive.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest, indent=1, default=lambda a: a.tolist()))
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
                 npy.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
@@ -180,9 +166,9 @@ def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
         CheckpointError: listing every difference between the file and what was given; nothing was changed then.
     """
     manifest, arrays = _read(path)
-    parts = _parts(model, optimizer, ema)
+    parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     with _refusal(path):
-        _refuse_differences(_describe_all(parts, rng), manifest["parts"])
+        _refuse_differences({name: _describe(part, name) for name, part in parts.items()}, manifest["parts"])
         nn.load_state(parts, arrays)
     if optimizer is not None:
         optimizer.lr = manifest["lr"]  # assigned between two steps, so it is no constructor argument to compare
@@ -197,20 +183,21 @@ def _refusal(path: str | Path):
     try:
         yield
     except Exception as error:
-        raise CheckpointError(f"{path}: {error or type(error).__name__}") from error
+        raise CheckpointError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _refuse_differences(expected: dict, came: dict) -> None:
-    if lines := list(_differences(expected, came)):
-        raise ValueError("\n  ".join(["the file differs from what is expected", *lines]))
+    expected, came = _lines(expected), _lines(came)
+    if expected != came:
+        lines = [f"expected {line}" for line in expected - came] + [f"the file has {line}" for line in came - expected]
+        raise ValueError("\n  ".join(["the file differs", *sorted(lines)]))
 
 
-def _differences(expected, came, place: str = ""):
-    if isinstance(expected, dict) and isinstance(came, dict):
-        for name in sorted({*expected, *came}):
-            yield from _differences(expected.get(name), came.get(name), f"{place}.{name}".lstrip("."))
-    elif (type(expected), expected) != (type(came), came):
-        yield f"{place}: expected {expected}, the file has {came}"
+def _lines(value, place: str = "") -> set[str]:
+    """Nested dictionaries as lines like "model.arguments.steps: 50"."""
+    if isinstance(value, dict):
+        return {line for name, item in value.items() for line in _lines(item, f"{place}.{name}".lstrip("."))}
+    return {f"{place}: {value}"}
 
 
 class _Zeros:
@@ -234,11 +221,9 @@ def _build(description, arrays: dict[str, np.ndarray], rng: _Zeros):
     if isinstance(description, list):
         return tuple(_build(item, arrays, rng) for item in description)
     if not isinstance(description, dict):
-        return _moderate(description)
+        return _describe(description, "an argument")
     if "array" in description:
         return arrays[description["array"]]
-    if description["class"] not in CLASSES:
-        raise ValueError(f"{description['class']!r} is none of {', '.join(CLASSES)}")
     cls = CLASSES[description["class"]]
     arguments = {name: _build(argument, arrays, rng) for name, argument in description["arguments"].items()}
     return cls(**arguments, **({"rng": rng} if "rng" in inspect.signature(cls).parameters else {}))
@@ -255,23 +240,21 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         if sum(entry.file_size for entry in entries) > len(content):
             raise ValueError("the zip claims to hold more bytes than the file has")
         files = {entry.filename: archive.read(entry) for entry in entries}
-        manifest = json.loads(files.pop(MANIFEST))
-        if manifest["format"] != FORMAT or len(files) != len(entries) - 1:
-            raise ValueError(f"format {manifest['format']} (this version reads {FORMAT}), or a name that occurs twice")
+        manifest = json.loads(files.pop("manifest.json"))
+        if manifest["format"] != 1 or len(files) != len(entries) - 1:
+            raise ValueError(f"format {manifest['format']} (this version reads 1), or a name that occurs twice")
         arrays = {name.removesuffix(".npy"): _array(name, entry) for name, entry in files.items()}
         _refuse_differences(manifest["arrays"], {name: _digest(a) for name, a in arrays.items()})
-    if manifest["half"]:
-        arrays = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
-    return manifest, arrays
+    return manifest, {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
 
 
 def _array(name: str, content: bytes) -> np.ndarray:
     """One .npy entry as a view of its bytes: numbers only, and exactly as many as its header says."""
     file = io.BytesIO(content)
-    if not re.fullmatch(r"(\w+\.)+npy", name) or npy.read_magic(file) != (1, 0):
-        raise ValueError(f"{name!r} is no array as `save` writes them")
+    npy.read_magic(file)
     shape, fortran, dtype = npy.read_array_header_1_0(file)
-    size = len(content) - file.tell()
-    if dtype.kind not in "fiub" or fortran or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"{name}: {dtype} {shape} is no array of numbers, or does not fit its {size} bytes")
+    size = math.prod(shape) * dtype.itemsize
+    unfit = dtype.kind not in "fiub" or fortran or min(shape, default=0) < 0 or size != len(content) - file.tell()
+    if unfit or not name.replace(".", "").isidentifier():
+        raise ValueError(f"{name} ({dtype} {shape}) is no array of numbers as `save` writes them, or not of this size")
     return np.frombuffer(content[file.tell() :], dtype).reshape(shape)

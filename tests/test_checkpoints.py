@@ -262,7 +262,7 @@ def test_every_kind_of_generator_is_restored(bits, tmp_path):
     other = np.random.Generator(bits(4))
     mg.resume(tmp_path / "a.npz", mg.LinearAR(1), rng=other)
     assert np.array_equal(other.standard_normal(100), expected)
-    with pytest.raises(CheckpointError, match="rng: expected PCG64, the file has"):
+    with pytest.raises(CheckpointError, match=r"expected rng: PCG64\n.*the file has rng: "):
         mg.resume(tmp_path / "a.npz", mg.LinearAR(1), rng=rng())
 
 
@@ -287,14 +287,18 @@ def test_what_was_not_saved_or_differs_is_listed_whole_and_nothing_is_touched(tm
         mg.resume(tmp_path / "a.npz", other, wrong, average)
     text = str(refusal.value)
     for line in (
-        "model.arguments.predict: expected noise, the file has velocity",
-        "optimizer.arguments.betas: expected [0.8, 0.99], the file has [0.8, 0.9]",
-        "optimizer.arguments.weight_decay: expected 0.2, the file has 0.1",
-        "ema.arguments.decay: expected 0.99, the file has 0.9",
-        "rng: expected None, the file has PCG64",
+        "expected model.arguments.predict: noise",
+        "the file has model.arguments.predict: velocity",
+        "expected optimizer.arguments.betas: [0.8, 0.99]",
+        "the file has optimizer.arguments.betas: [0.8, 0.9]",
+        "expected optimizer.arguments.weight_decay: 0.2",
+        "the file has optimizer.arguments.weight_decay: 0.1",
+        "expected ema.arguments.decay: 0.99",
+        "the file has ema.arguments.decay: 0.9",
+        "the file has rng: PCG64",
     ):
         assert line in text
-    assert text.count("\n") == 5
+    assert text.count("\n") == 9
     after = nn.state([other, wrong, average])
     assert all(np.array_equal(before[k], after[k]) for k in before) and wrong.lr == lr
     assert generator.bit_generator.state == state
@@ -346,7 +350,11 @@ def test_missing_extra_renamed_reshaped_and_retyped_arrays_are_all_listed(tmp_pa
     altered(path, change, digests=False)  # without the manifest knowing: the manifest lists them
     with pytest.raises(CheckpointError) as refusal:
         mg.load(path)
-    assert str(refusal.value).count("\n") == len(expected)
+    for name in ("norm1.weight", "norm2.weight", "up.weight", "down.weight"):
+        assert f"expected {block}.{name}: " in str(refusal.value)
+    for name in ("model.extra", "model.renamed", f"{block}.up.weight", f"{block}.down.weight"):
+        assert f"the file has {name}: " in str(refusal.value)
+    assert str(refusal.value).count("\n") == 8
 
 
 def test_one_changed_number_is_found_by_its_sha256_even_under_a_right_seal(tmp_path):
@@ -364,41 +372,48 @@ def test_one_changed_number_is_found_by_its_sha256_even_under_a_right_seal(tmp_p
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
-def damaged(path, content):
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError):
-        mg.load(path)
+@pytest.fixture
+def load_bytes(monkeypatch):
+    """`mg.load` of a file with this content; no disk, for thousands of tries."""
+
+    def load(content):
+        monkeypatch.setattr(Path, "read_bytes", lambda path: bytes(content))
+        return mg.load("a.npz")
+
+    return load
 
 
-def test_truncation_at_every_length_is_refused(tmp_path):
-    mg.save(tmp_path / "a.npz", EXAMPLES["LinearAR"]())
-    content = (tmp_path / "a.npz").read_bytes()
-    for length in range(len(content)):
-        damaged(tmp_path / "cut.npz", content[:length])
-    for more in (b"\0", b"0" * 64, content):
-        damaged(tmp_path / "cut.npz", content + more)
+def small_file(path, model):
+    mg.save(path, model)
+    return bytearray(path.read_bytes())
 
 
-def test_every_flipped_bit_is_refused(tmp_path):
-    mg.save(tmp_path / "a.npz", EXAMPLES["LinearAR"]())
-    content = bytearray((tmp_path / "a.npz").read_bytes())
+def test_truncation_at_every_length_is_refused(tmp_path, load_bytes):
+    content = small_file(tmp_path / "a.npz", EXAMPLES["LinearAR"]())
+    assert same(load_bytes(content), EXAMPLES["LinearAR"]())
+    for cut in [*(content[:length] for length in range(len(content))), content + b"\0", content * 2]:
+        with pytest.raises(CheckpointError):
+            load_bytes(cut)
+
+
+def test_every_flipped_bit_is_refused(tmp_path, load_bytes):
+    content = small_file(tmp_path / "a.npz", EXAMPLES["LinearAR"]())
     for bit in range(8 * len(content)):
         content[bit // 8] ^= 1 << bit % 8
-        damaged(tmp_path / "flipped.npz", content)
+        with pytest.raises(CheckpointError):
+            load_bytes(content)
         content[bit // 8] ^= 1 << bit % 8
 
 
-def flips_under_a_right_seal(path, bits):
+def flips_under_a_right_seal(path, load_bytes, bits):
     """The second line of defence: nothing but the documented error, and no array other than those saved."""
     model = mg.NGram(1, 3).fit(np.array([0, 1, 2, 2, 1, 0, 0]))
-    mg.save(path, model)
-    content = bytearray(path.read_bytes())
+    content = small_file(path, model)
     refused = 0
     for bit in bits(8 * (len(content) - 64)):
         content[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(reseal(bytes(content)))
         try:
-            back = mg.load(path)
+            back = load_bytes(reseal(bytes(content)))
         except CheckpointError:
             refused += 1
         else:
@@ -407,13 +422,16 @@ def flips_under_a_right_seal(path, bits):
     return refused
 
 
-def test_flipped_bits_under_a_right_seal_change_no_array(tmp_path):
-    assert flips_under_a_right_seal(tmp_path / "a.npz", lambda size: rng(8).choice(size, 1500, replace=False)) > 1000
+def test_flipped_bits_under_a_right_seal_change_no_array(tmp_path, load_bytes):
+    def some(bits):
+        return rng(8).choice(bits, 1500, replace=False)
+
+    assert flips_under_a_right_seal(tmp_path / "a.npz", load_bytes, some) > 1000
 
 
 @pytest.mark.thorough
-def test_every_flipped_bit_under_a_right_seal_changes_no_array(tmp_path):
-    flips_under_a_right_seal(tmp_path / "a.npz", range)
+def test_every_flipped_bit_under_a_right_seal_changes_no_array(tmp_path, load_bytes):
+    flips_under_a_right_seal(tmp_path / "a.npz", load_bytes, range)
 
 
 # -- hostile files -----------------------------------------------------------------------------------------------------
@@ -528,10 +546,11 @@ def test_a_zip_bomb_and_repeated_names_are_refused(tmp_path):
         mg.load(tmp_path / "twice.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY", b"{}", os.urandom(1000)])
-def test_what_is_no_checkpoint_at_all_is_refused(content, tmp_path):
-    damaged(tmp_path / "a.npz", content)
-    damaged(tmp_path / "a.npz", content + hashlib.sha256(content).hexdigest().encode())
+@pytest.mark.parametrize("content", [b"", b"\0", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY", b"{}", bytes(range(256))])
+def test_what_is_no_checkpoint_at_all_is_refused(content, load_bytes):
+    for whole in (content, content + hashlib.sha256(content).hexdigest().encode()):
+        with pytest.raises(CheckpointError):
+            load_bytes(whole)
 
 
 def test_a_missing_file_is_an_oserror(tmp_path):
