@@ -156,6 +156,7 @@ def test_posterior_is_bayes_rule(schedule):
     got_mean, got_variance = schedule.posterior(clean, x_t, t, s)
     np.testing.assert_allclose(got_mean[:, 0], mean, rtol=1e-9)
     np.testing.assert_allclose(got_variance, 1 / precision, rtol=1e-9)
+    np.testing.assert_array_equal(schedule.fresh_noise(s, t), 0)  # backwards nothing is added
     np.testing.assert_allclose(schedule.fresh_noise(t, s) * schedule.sigma(t) ** 2, step_variance, rtol=1e-9)
 
 
