@@ -30,11 +30,12 @@ from minigen.models.gpt import GPT
 from minigen.models.linear import LinearAR
 from minigen.models.made import MADE
 from minigen.models.markov import MarkovChain, NGram
+from minigen.models.score import ScoreSDE
 from minigen.networks import MLP, Transformer, UNet
 from minigen.optim import EMA, SGD, Adam, AdamW
 from minigen.schedules import cosine, flow, linear, variance_exploding, variance_preserving
 
-MODELS = (MarkovChain, NGram, LinearAR, MADE, GPT, DDPM)
+MODELS = (MarkovChain, NGram, LinearAR, MADE, GPT, DDPM, ScoreSDE)
 SCHEDULES = (linear, cosine, variance_preserving, variance_exploding, flow)
 CLASSES = {c.__name__: c for c in (*MODELS, MLP, UNet, Transformer, *SCHEDULES, SGD, Adam, AdamW, EMA)}
 SEAL = 64  # hexadecimal digits of a sha256

@@ -61,6 +61,7 @@ EXAMPLES = {
     "GPT": lambda: mg.GPT(7, 12, layers=2, heads=2, width=8, rng=rng()),
     "DDPM": digits_ddpm,
     "DDPM of points": lambda: mg.DDPM(networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)),
+    "ScoreSDE": lambda: mg.ScoreSDE(networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)),
     "MLP": lambda: networks.MLP((3,), classes=4, rng=rng()),
     "UNet": lambda: networks.UNet((1, 4, 4), channels=(8, 8, 16), rng=rng()),
     "Transformer": lambda: networks.Transformer(
@@ -91,7 +92,7 @@ def test_a_model_comes_back_bit_for_bit_with_its_constructor_arguments(name, tmp
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()  # the same content, the same bytes
     for array in nn.state(back).values():
         array.copy()
-    if hasattr(back, "log_prob") and "before" not in name and name != "LinearAR":
+    if hasattr(back, "log_prob") and "before" not in name and name not in ("LinearAR", "ScoreSDE"):
         x = rng(1).integers(0, 3, (4, 6))
         assert np.array_equal(back.log_prob(x), model.log_prob(x))
 
@@ -108,6 +109,9 @@ def test_there_is_an_example_of_every_class_that_a_checkpoint_may_build():
     for make in EXAMPLES.values():
         collect(arguments(make()))
     assert built == set(checkpoints.CLASSES) - {"SGD", "Adam", "AdamW", "EMA"}
+    models = {name for name, thing in vars(mg).items() if isinstance(thing, type) and hasattr(thing, "sample")}
+    assert "GPT" in models
+    assert models <= set(checkpoints.CLASSES)
 
 
 def test_a_loaded_model_samples_scores_and_trains_like_the_saved_one(tmp_path):
