@@ -188,7 +188,7 @@ def test_log_normal_mass_keeps_its_digits_in_the_tails():
     for low, high in [(0.0, 0.5), (0.3, 1.1), (4.0, 4.2), (19.9, 20.1), (21.0, 21.5), (60.0, 60.1), (300.0, 300.02)]:
         expected = by_quadrature(low, high)
         got = _log_normal_mass(np.array([low, -high]), np.array([high, -low]))
-        np.testing.assert_allclose(got, expected, rtol=1e-7)
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
     np.testing.assert_allclose(
         _log_normal_mass(np.array([-np.inf, -1.0]), np.array([0.0, np.inf])), np.log([0.5, 0.8413447]), atol=1e-7
     )
@@ -310,6 +310,17 @@ def test_eta_1_with_the_same_noise_is_the_ancestral_sampler_and_eta_0_draws_noth
     first, second = (ddpm.sample(30, generator(seed), method="ddim", noise=noise) for seed in (1, 2))
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - ancestral).max() > 0.1
+
+
+def test_the_large_variance_is_the_one_of_the_forward_chain():
+    schedule, x, noise = schedules.cosine(), np.array([[0.3]]), np.zeros((4000, 1))
+    ddpm = DDPM(gaussian(schedule), schedule, 10)
+    for method, by_hand in [
+        ("ancestral", schedule.posterior(x, x, 1.0, 0.9)[1]),
+        ("ancestral-large", 1 - schedule.alpha_bar(1.0) / schedule.alpha_bar(0.9)),  # beta
+    ]:
+        _, second, *_ = ddpm.sample_walk(4000, generator(), method=method, noise=noise)
+        assert_mean((second - second.mean()) ** 2, by_hand)
 
 
 def test_the_walk_yields_every_state_and_starts_from_the_noise_handed_in():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigen import gradients, nn, ops
-from minigen.networks import MLP, Transformer, UNet, attention_mask
+from minigen.networks import MLP, PixelAttention, Transformer, UNet, attention_mask
 from minigen.tensor import Tensor
 
 
@@ -82,6 +82,13 @@ def test_the_unet_sees_the_whole_image_from_every_pixel():
     leaf = Tensor(generator().standard_normal((1, 1, 16, 16)).astype(np.float32))
     net(leaf, 0.5)[0, 0, 0, 0].backward()
     assert np.abs(leaf.grad[0, 0]).min() > 0
+
+
+def test_pixel_attention_adds_to_what_came():
+    layer, x = PixelAttention(8, 2, rng=generator()), Tensor(generator().standard_normal((2, 8, 3, 4), np.float32))
+    assert np.abs(layer(x).data - x.data).max() > 1e-3
+    layer.attention.out.weight.data = np.zeros((8, 8), np.float32)
+    np.testing.assert_array_equal(layer(x).data, x.data)
 
 
 def test_the_unet_has_the_parameters_that_its_parts_add_up_to():
