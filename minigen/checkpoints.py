@@ -87,7 +87,7 @@ def _describe(value, place: str):
     if isinstance(value, np.ndarray):
         return {"array": place}
     if isinstance(value, (list, tuple)):
-        return [_describe(item, place) for item in value]
+        return [_describe(item, f"{place}.{i}") for i, item in enumerate(value)]
     if isinstance(value, np.random.Generator):
         return type(value.bit_generator).__name__
     if isinstance(value, (int, np.integer)) and abs(value) > LARGEST_INTEGER:
@@ -250,12 +250,10 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def _array(name: str, content: bytes) -> np.ndarray:
-    """One .npy entry as a view of its bytes: numbers only, and exactly as many as its header says."""
+    """One .npy entry as a view of its bytes: nothing is allocated, and a shape that does not fit them raises."""
     file = io.BytesIO(content)
     npy.read_magic(file)
     shape, fortran, dtype = npy.read_array_header_1_0(file)
-    size = math.prod(shape) * dtype.itemsize
-    unfit = dtype.kind not in "fiub" or fortran or min(shape, default=0) < 0 or size != len(content) - file.tell()
-    if unfit or not name.replace(".", "").isidentifier():
-        raise ValueError(f"{name} ({dtype} {shape}) is no array of numbers as `save` writes them, or not of this size")
+    if dtype.kind not in "fiub" or fortran or not name.replace(".", "").isidentifier():
+        raise ValueError(f"{name} ({dtype} {shape}) is no array of numbers as `save` writes them")
     return np.frombuffer(content[file.tell() :], dtype).reshape(shape)
