@@ -2,7 +2,9 @@
 
 `python -m minigen.compare.ddim_sweep` trains a UNet, draws 360 samples for each number of steps and each rule, and
 prints the sample metrics. Written down before measuring: eta = 0 is best at few steps, and only the large variance
-overtakes it at the full length of the chain.
+overtakes it at the full length of the chain. Measured (1,700 training steps, 1-NN accuracy, standard error 0.02): at 3
+and 5 steps the published order, eta 0 before eta 1 before the large variance (0.74, 0.77, 0.82); from 10 steps on no
+difference beyond the error, up to 1000. What stays is a trade: eta 1 has more precision, eta 0 more recall.
 """
 
 import argparse
@@ -50,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train, sweep, print, write JSON."""
     parser = argparse.ArgumentParser(prog="python -m minigen.compare.ddim_sweep", description=__doc__)
     parser.add_argument("--train-steps", type=int, default=1700)
-    parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 50, 100, 1000])
+    parser.add_argument("--steps", type=int, nargs="+", default=[3, 5, 10, 20, 50, 100, 1000])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/ddim_sweep.json"))
     arguments = parser.parse_args(argv)
