@@ -15,7 +15,7 @@ from minigen.models.markov import NGram
 from minigen.training import train
 
 SETTINGS = {
-    "layers": (3, "layers of the Transformer"),
+    "layers": (2, "layers of the Transformer"),
     "heads": (4, "attention heads"),
     "width": (128, "width of the Transformer"),
     "context": (64, "characters that GPT can look at"),
