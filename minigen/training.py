@@ -1,5 +1,6 @@
 """The one training loop: a generator, so that whoever trains can look, plot, save or stop between two steps."""
 
+import contextlib
 import itertools
 import math
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from minigen.optim import EMA, Optimizer
+
+BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
 
 
 def train(
@@ -61,25 +64,28 @@ def train(
 
 
 def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress):
-    before = rng.bit_generator.state
-    batches = itertools.islice(batches, start, None)
-    begin = time.perf_counter()
-    with _Bar(steps, seconds, progress) as bar:
-        for step, batch in enumerate(batches, start=start + 1):
+    from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
+
+    total, unit = (steps, "step") if steps else (seconds, "s")
+    before, begin = rng.bit_generator.state, time.perf_counter()
+    with tqdm(total=total, unit=unit, disable=not progress, leave=False, bar_format=BAR) as bar:
+        for step, batch in enumerate(itertools.islice(batches, start, None), start=start + 1):
             if step == start + 1 and start and rng.bit_generator.state != before:
                 raise ValueError("train: batches draw from `rng`, so start cannot skip them: give them their own")
-            done = (step - 1) / steps if steps else (time.perf_counter() - begin) / seconds
-            if done >= 1:
+            done = step - 1 if steps else time.perf_counter() - begin
+            if done >= total:
                 return
-            with _finish_step_on_interrupt() as interrupted:
+            with _noting_interrupts() as interrupts:
                 if learning_rate is not None:
-                    optimizer.lr = learning_rate(done)
+                    optimizer.lr = learning_rate(done / total)
                 loss = _one_step(model, batch, optimizer, rng, max_norm, step)
                 if ema is not None:
                     ema.update()
-            bar.show(step, loss, time.perf_counter() - begin)
+            elapsed = time.perf_counter() - begin
+            bar.set_postfix_str(f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s", refresh=False)
+            bar.update((step if steps else min(elapsed, seconds)) - bar.n)
             yield step, loss
-            if interrupted:
+            if interrupts:
                 return
 
 
@@ -100,45 +106,20 @@ def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
     return value
 
 
-class _finish_step_on_interrupt:
-    """Within this block the first Ctrl-C is only noted (the object becomes true); a second one interrupts as usual."""
+@contextlib.contextmanager
+def _noting_interrupts() -> Iterator[list]:
+    """Within this block the first Ctrl-C is only noted in the list; a second one interrupts as usual."""
+    noted = []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield noted
+        return
 
-    def __enter__(self):
-        self.noted = False
-        self.main = threading.current_thread() is threading.main_thread()
-        if self.main:
-            self.before = signal.signal(signal.SIGINT, self.note)
-        return self
+    def note(number, frame):
+        noted.append(number)
+        signal.signal(signal.SIGINT, before)
 
-    def note(self, number, frame):
-        self.noted = True
-        signal.signal(signal.SIGINT, self.before)
-
-    def __exit__(self, *error):
-        if self.main:
-            signal.signal(signal.SIGINT, self.before)
-
-    def __bool__(self):
-        return self.noted
-
-
-class _Bar:
-    """A tqdm bar over steps, or over seconds."""
-
-    def __init__(self, steps, seconds, visible) -> None:
-        from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
-
-        self.by_steps = steps is not None
-        unit, total = ("step", steps) if self.by_steps else ("s", round(seconds, 1))
-        layout = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
-        self.bar = tqdm(total=total, unit=unit, disable=not visible, leave=False, bar_format=layout)
-
-    def show(self, step, loss, elapsed) -> None:
-        self.bar.set_postfix_str(f"loss {loss:.4f}, {step / elapsed:.1f} steps/s", refresh=False)
-        self.bar.update((step if self.by_steps else min(elapsed, self.bar.total)) - self.bar.n)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.bar.close()
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
