@@ -24,20 +24,14 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from minigen import nn
-from minigen.models.ddpm import DDPM
-from minigen.models.gpt import GPT
-from minigen.models.linear import LinearAR
-from minigen.models.made import MADE
-from minigen.models.markov import MarkovChain, NGram
-from minigen.models.score import ScoreSDE
-from minigen.networks import MLP, Transformer, UNet
-from minigen.optim import EMA, SGD, Adam, AdamW
-from minigen.schedules import cosine, flow, linear, variance_exploding, variance_preserving
+from minigen import networks, nn, optim, schedules
+from minigen.models import ddpm, gpt, linear, made, markov, score
 
-MODELS = (MarkovChain, NGram, LinearAR, MADE, GPT, DDPM, ScoreSDE)
-SCHEDULES = (linear, cosine, variance_preserving, variance_exploding, flow)
-CLASSES = {c.__name__: c for c in (*MODELS, MLP, UNet, Transformer, *SCHEDULES, SGD, Adam, AdamW, EMA)}
+MODELS = (markov.MarkovChain, markov.NGram, linear.LinearAR, made.MADE, gpt.GPT, ddpm.DDPM, score.ScoreSDE)
+NETWORKS = (networks.MLP, networks.UNet, networks.Transformer)
+SCHEDULES = (schedules.linear, schedules.cosine, schedules.variance_preserving, schedules.variance_exploding)
+TRAINING = (optim.SGD, optim.Adam, optim.AdamW, optim.EMA)
+CLASSES = {c.__name__: c for c in (*MODELS, *NETWORKS, *SCHEDULES, schedules.flow, *TRAINING)}
 SEAL = 64  # hexadecimal digits of a sha256
 LARGEST_INTEGER = 10**6  # among constructor arguments: no file may ask for a model that does not fit in memory
 

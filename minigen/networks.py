@@ -45,13 +45,8 @@ class MLP:
     """
 
     def __init__(self, shape, width: int = 128, layers: int = 3, time_features: int = 64, classes=None, *, rng) -> None:
-        self.shape, self.width, self.layers, self.time_features, self.classes = (
-            shape,
-            width,
-            layers,
-            time_features,
-            classes,
-        )
+        self.shape, self.width, self.layers = shape, width, layers
+        self.time_features, self.classes = time_features, classes
         size = int(np.prod(shape))
         self.first = nn.Linear(size, width, bias=False, rng=rng)
         self.conditioning = Conditioning(time_features, width, classes, rng=rng)
@@ -111,21 +106,14 @@ class UNet:
     """
 
     def __init__(
-        self,
-        shape: tuple = (1, 8, 8),
-        channels: tuple = (24, 48),
-        heads: int = 4,
-        classes: int | None = None,
-        *,
+        self, shape: tuple = (1, 8, 8), channels: tuple = (24, 48), heads: int = 4, classes: int | None = None, *,
         rng: np.random.Generator,
-    ) -> None:
+    ) -> None:  # fmt: skip
         smallest = 2 ** (len(channels) - 1)
         if len(shape) != 3 or shape[1] % smallest or shape[2] % smallest:
             raise ValueError(f"UNet: shape must be (C, Y, X) with Y and X multiples of {smallest}, got {shape}")
         if any(c % GROUPS for c in channels) or channels[-1] % heads:
-            raise ValueError(
-                f"UNet: channels must be multiples of {GROUPS}, the last one also of heads; got {channels}"
-            )
+            raise ValueError(f"UNet: channels must be multiples of {GROUPS}, the last one of heads; got {channels}")
         self.shape, self.channels, self.heads, self.classes = shape, channels, heads, classes
         width = 4 * channels[0]  # of the vector that tells time and class
         self.conditioning = Conditioning(width, width, classes, rng=rng)
@@ -186,22 +174,10 @@ class Transformer:
     """
 
     def __init__(
-        self,
-        vocab_size: int | None = None,
-        context: int | None = None,
-        layers: int = 4,
-        heads: int = 4,
-        width: int = 128,
-        mask: str = "causal",
-        *,
-        shape: tuple | None = None,
-        patch: int = 2,
-        block_size: int = 1,
-        extra_tokens: int = 0,
-        time: bool = False,
-        classes: int | None = None,
-        rng: np.random.Generator,
-    ) -> None:
+        self, vocab_size: int | None = None, context: int | None = None, layers: int = 4, heads: int = 4,
+        width: int = 128, mask: str = "causal", *, shape: tuple | None = None, patch: int = 2, block_size: int = 1,
+        extra_tokens: int = 0, time: bool = False, classes: int | None = None, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
         if (vocab_size is None) == (shape is None):
             raise ValueError("Transformer: give vocab_size (tokens) or shape (images), one of the two")
         if shape is not None and (shape[1] % patch or shape[2] % patch):
@@ -221,6 +197,7 @@ class Transformer:
         self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
         self.norm = nn.LayerNorm(width, bias=False)
         self._mask = attention_mask(mask, self.context, block_size)
+        self._mask.flags.writeable = False  # so that the engine need not copy it at every call
 
     def __call__(self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None) -> Tensor:
         """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. Given caches, x holds the new tokens."""
@@ -267,11 +244,14 @@ class Transformer:
 
 def attention_mask(kind: str, length: int, block_size: int = 1) -> np.ndarray:
     """(L, L) booleans, True where position i (row) may look at position j: "causal", "full" or "block"."""
-    i, j = np.ogrid[:length, :length]
-    masks = {"causal": j <= i, "full": (i >= 0) & (j >= 0), "block": j // block_size <= i // block_size}
-    if kind not in masks:
-        raise ValueError(f"mask: expected one of {sorted(masks)}, got {kind!r}")
-    return masks[kind]
+    i, j = np.indices((length, length))
+    if kind == "causal":
+        return j <= i
+    if kind == "block":
+        return j // block_size <= i // block_size
+    if kind == "full":
+        return np.ones((length, length), bool)
+    raise ValueError(f'mask: expected "causal", "full" or "block", got {kind!r}')
 
 
 def _check_examples(x, shape: tuple) -> None:

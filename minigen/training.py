@@ -16,19 +16,11 @@ BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]
 
 
 def train(
-    model,
-    batches: Iterable[np.ndarray],
-    steps: int | None = None,
-    optimizer: Optimizer | None = None,
-    rng: np.random.Generator | None = None,
-    *,
-    seconds: float | None = None,
-    learning_rate: Callable[[float], float] | None = None,
-    max_norm: float | None = None,
-    ema: EMA | None = None,
-    start: int = 0,
-    progress: bool = True,
-) -> Iterator[tuple[int, float]]:
+    model, batches: Iterable[np.ndarray], steps: int | None = None, optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None, *, seconds: float | None = None,
+    learning_rate: Callable[[float], float] | None = None, max_norm: float | None = None, ema: EMA | None = None,
+    start: int = 0, progress: bool = True,
+) -> Iterator[tuple[int, float]]:  # fmt: skip
     """Train `model`, yielding (step, loss) after every step; steps count from 1.
 
     Ctrl-C during a step ends the loop after that step: what was learned is kept.

@@ -32,14 +32,9 @@ class DDPM:
     """
 
     def __init__(
-        self,
-        net,
-        schedule: Schedule | None = None,
-        steps: int = 1000,
-        predict: str = "noise",
-        levels: int | None = None,
-        weighting: str = "simple",
-    ) -> None:
+        self, net, schedule: Schedule | None = None, steps: int = 1000, predict: str = "noise",
+        levels: int | None = None, weighting: str = "simple",
+    ) -> None:  # fmt: skip
         if steps < 2 or (levels is not None and levels < 2):
             raise ValueError(f"DDPM: steps and levels must be at least 2, got steps={steps}, levels={levels}")
         if predict not in ("noise", "clean", "velocity"):
@@ -103,16 +98,9 @@ class DDPM:
         return x
 
     def sample_walk(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        method: str = "ancestral",
-        steps: int | None = None,
-        eta: float = 0.0,
-        label: int | np.ndarray | None = None,
-        guidance_scale: float = 1.0,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:
+        self, n: int, rng: np.random.Generator, method: str = "ancestral", steps: int | None = None, eta: float = 0.0,
+        label: int | np.ndarray | None = None, guidance_scale: float = 1.0, noise: np.ndarray | None = None,
+    ) -> Iterator[np.ndarray]:  # fmt: skip
         """Every state from pure noise to the sample, each (n, *shape).
 
         Args:
