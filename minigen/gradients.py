@@ -29,9 +29,8 @@ def check_gradients(
     """
     for place, array in enumerate(arrays):
         if not isinstance(array, np.ndarray) or array.dtype != np.float64:
-            raise TypeError(
-                f"check_gradients: argument {place} needs dtype float64, got {getattr(array, 'dtype', type(array))}"
-            )
+            came = getattr(array, "dtype", type(array))
+            raise TypeError(f"check_gradients: argument {place} needs dtype float64, got {came}")
     tensors = [Tensor(array) for array in arrays]
     value = function(*tensors)
     cotangent = rng.standard_normal(value.shape)
@@ -53,10 +52,8 @@ def check_gradients(
             numeric = (above - loss(moved)) / (2 * step)
             error = abs(tensor.grad[index] - numeric) / (1 + abs(numeric))
             if not error <= tolerance:
-                raise AssertionError(
-                    f"check_gradients: argument {place}, element {index}: "
-                    f"backward gives {tensor.grad[index]:.8g}, differences give {numeric:.8g}"
-                )
+                both = f"backward gives {tensor.grad[index]:.8g}, differences give {numeric:.8g}"
+                raise AssertionError(f"check_gradients: argument {place}, element {index}: {both}")
             worst = max(worst, error)
     return worst
 

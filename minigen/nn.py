@@ -30,11 +30,11 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
     Raises:
         ValueError: listing every missing, unexpected, re-shaped or re-typed array; obj is left as it was.
     """
-    places = {name: (owner, key, value) for name, owner, key, value in _walk(obj)}
+    places = {name: place for name, *place in _walk(obj)}
     problems = [f"missing: {name}" for name in places if name not in arrays]
     problems += [f"unexpected: {name}" for name in arrays if name not in places]
-    for name in places.keys() & arrays.keys():
-        have, came = places[name][2], np.asarray(arrays[name])
+    for name, (_, _, have) in places.items():
+        came = arrays.get(name, have)
         if (have.shape, have.dtype) != (came.shape, came.dtype):
             problems.append(f"{name}: expected {have.dtype} {have.shape}, got {came.dtype} {came.shape}")
     if problems:
@@ -48,28 +48,16 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
 
 def _walk(obj, path: str = "", seen: set | None = None) -> Iterator[tuple]:
     """Yield (name, owner, key, value) of every Tensor and ndarray below obj, in the order of definition."""
-    seen = set() if seen is None else seen
-    if id(obj) in seen:  # shared (tied) parts count once
-        return
-    seen.add(id(obj))
-    if isinstance(obj, (list, tuple)):
-        owner, items = obj, enumerate(obj)
-    elif isinstance(obj, dict):
-        owner, items = obj, obj.items()
-    elif hasattr(obj, "__dict__") and not isinstance(obj, type) and not callable(getattr(obj, "__get__", None)):
-        owner, items = vars(obj), vars(obj).items()
-    else:
-        return
-    for key, value in items:
-        if str(key).startswith("_"):
+    seen = {id(obj)} if seen is None else seen
+    owner = obj if isinstance(obj, (list, tuple, dict)) else getattr(obj, "__dict__", {})
+    for key, value in owner.items() if hasattr(owner, "items") else enumerate(owner):
+        if str(key).startswith("_") or id(value) in seen or isinstance(value, type):
             continue
-        name = f"{path}{key}"
+        seen.add(id(value))  # shared (tied) parts count once
         if isinstance(value, (Tensor, np.ndarray)):
-            if id(value) not in seen:
-                seen.add(id(value))
-                yield name, owner, key, value
+            yield f"{path}{key}", owner, key, value
         else:
-            yield from _walk(value, f"{name}.", seen)
+            yield from _walk(value, f"{path}{key}.", seen)
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------
