@@ -217,19 +217,12 @@ def op(function: Callable, joint: bool = False) -> Callable:
             bound = signature.bind(*args, **settings)  # an array given by name: find its place
             bound.apply_defaults()
             args, settings = bound.args, bound.kwargs
-        arrays, parents, dtype, constants = [], [], None, False
+        dtype = None
         for x in args:
-            if type(x) is Tensor:
-                arrays.append(x._data)
-                parents.append(x.node)
-                if dtype is not x._data.dtype:
-                    dtype = x._data.dtype if dtype is None else np.promote_types(dtype, x._data.dtype)
-            else:
-                arrays.append(x)
-                parents.append(None)
-                constants = constants or type(x) is not float
-        if constants:
-            arrays = [array if type(x) is Tensor else _constant(x, dtype) for x, array in zip(args, arrays)]
+            if type(x) is Tensor and x._data.dtype is not dtype:
+                dtype = np.promote_types(x._data.dtype, dtype) if dtype else x._data.dtype
+        arrays = [x._data if type(x) is Tensor else x if type(x) is float else _constant(x, dtype) for x in args]
+        parents = [x.node if type(x) is Tensor else None for x in args]
         try:
             value, *rules = function(*arrays, **settings)
         except (ValueError, IndexError) as error:
@@ -247,7 +240,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
         if _recording and any(parents):
             if joint:
                 rules = rules[0]
-            elif len(rules) < len(parents) or None in rules:
+            elif len(rules) < len(parents) or not all(rules):
                 rules += [None] * (len(parents) - len(rules))
                 if any(parent and not rule for parent, rule in zip(parents, rules)):
                     raise TypeError(f"{name}: a Tensor came for an argument without gradient; give a number or ndarray")
