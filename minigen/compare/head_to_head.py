@@ -59,11 +59,13 @@ def build_ddpm(rng: np.random.Generator) -> mg.DDPM:
     return mg.DDPM(net, schedule=mg.schedules.cosine(), steps=CHAIN, predict="velocity", levels=17)
 
 
-def fit(model, examples: np.ndarray, batch_size: int, seconds: float, lr: float, rng) -> tuple[list[float], mg.EMA]:
+def fit(
+    model, examples, batch_size: int, seconds: float, lr: float, weight_decay: float, rng
+) -> tuple[list[float], mg.EMA]:
     """Train for so many seconds; returns the losses and the moving average of the parameters."""
     parameters = mg.nn.parameters(model)
-    optimizer = mg.AdamW(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=0.1)
-    ema = mg.EMA(parameters, decay=0.998)
+    optimizer = mg.AdamW(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+    ema = mg.EMA(parameters, decay=0.995)
     batches = mg.data.batches(examples, batch_size, rng)
     schedule = warmup_cosine(lr)
     how = {"optimizer": optimizer, "rng": rng, "learning_rate": schedule, "max_norm": 1.0, "ema": ema}
@@ -170,17 +172,19 @@ def text(seconds: float, rng: np.random.Generator) -> dict:
     manual = mg.data.python_manual("a-z")
     size = {"layers": 2, "heads": 4, "width": 96, "context": 64}
     how = argparse.Namespace(**size, batch=16, learning_rate=6e-3, steps=0, seconds=seconds)
-    gpt, steps = train_gpt(manual, how, rng)
-    written = manual.decode(gpt.sample(1, rng, prompt=manual.test[:32], length=400, temperature=0.8)[0, 32:])
+    gpt, ema, steps = train_gpt(manual, how, rng)
+    with ema.applied():
+        bits = mg.evaluate.bits_per_dim(gpt, manual.test)
+        written = gpt.sample(1, rng, prompt=manual.test[:32], length=400, temperature=0.8)[0, 32:]
     return {
         "source": manual.source,
         "sha256": manual.sha256,
         "training_steps": steps,
         "training_seconds": seconds,
         "test_characters": len(manual.test),
-        "bits_per_character": mg.evaluate.bits_per_dim(gpt, manual.test).value,
+        "bits_per_character": bits.value,
         "ngram_bits": [bits.value for bits in ladder(manual)],  # by number of context characters
-        "written": written,
+        "written": manual.decode(written),
     }
 
 
@@ -211,10 +215,10 @@ def main(argv: list[str] | None = None) -> int:
         flush=True,
     )
     gpt = build_gpt(rng)
-    gpt_losses, gpt_ema = fit(gpt, tokens, 32, options.seconds, 6e-3, rng)
+    gpt_losses, gpt_ema = fit(gpt, tokens, 32, options.seconds, 4e-3, 0.5, rng)
     print(f"Diffusion: a DDPM learns the same digits for {options.seconds:.0f} s, all pixels at once ...", flush=True)
     ddpm = build_ddpm(rng)
-    ddpm_losses, ddpm_ema = fit(ddpm, images, 64, options.seconds, 3e-3, rng)
+    ddpm_losses, ddpm_ema = fit(ddpm, images, 64, options.seconds, 3e-3, 0.01, rng)
 
     print("Measuring ...", flush=True)
     with gpt_ema.applied(), ddpm_ema.applied():

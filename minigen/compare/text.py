@@ -35,17 +35,17 @@ def ladder(text: data.Text, highest: int = 6) -> list[evaluate.Bits]:
     return [evaluate.bits_per_dim(NGram(order, size).fit(text.train), text.test) for order in orders]
 
 
-def train_gpt(text: data.Text, how: argparse.Namespace, rng: np.random.Generator) -> tuple[GPT, int]:
-    """A GPT of the given size, trained on random stretches of the training part, and the number of steps."""
+def train_gpt(text: data.Text, how: argparse.Namespace, rng: np.random.Generator) -> tuple[GPT, optim.EMA, int]:
+    """A GPT of the given size, trained on random stretches of text; its averaged parameters; the number of steps."""
     gpt = GPT(len(text.vocabulary), how.context, how.layers, how.heads, how.width, rng=rng)
-    optimizer = optim.AdamW(nn.parameters(gpt), lr=how.learning_rate, betas=(0.9, 0.99), weight_decay=0.1)
+    parameters = nn.parameters(gpt)
+    ema = optim.EMA(parameters, decay=0.99)
+    optimizer = optim.AdamW(parameters, lr=how.learning_rate, betas=(0.9, 0.99), weight_decay=0.1)
     batches = data.crops(text.train, how.context + 1, how.batch, rng)
     budget = {"steps": how.steps} if how.steps else {"seconds": how.seconds}
-    schedule = optim.warmup_cosine(how.learning_rate)
-    step = 0
-    for step, _ in train(gpt, batches, optimizer=optimizer, rng=rng, learning_rate=schedule, max_norm=1.0, **budget):  # noqa: B007
-        pass
-    return gpt, step
+    schedule = {"learning_rate": optim.warmup_cosine(how.learning_rate), "max_norm": 1.0, "ema": ema}
+    steps = sum(1 for _ in train(gpt, batches, optimizer=optimizer, rng=rng, **schedule, **budget))
+    return gpt, ema, steps
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -68,13 +68,14 @@ def main(argv: list[str] | None = None) -> None:
     rungs = ladder(text)
     for order, bits in enumerate(rungs):
         print(f"Kneser-Ney, {order} characters of context  {bits.value:.3f} bits per character")
-    gpt, steps = train_gpt(text, how, rng)
-    bits = evaluate.bits_per_dim(gpt, text.test)
+    gpt, ema, steps = train_gpt(text, how, rng)
+    prompt = text.test[: how.context // 2]
+    with ema.applied():
+        bits = evaluate.bits_per_dim(gpt, text.test)
+        written = gpt.sample(1, rng, prompt=prompt, length=len(prompt) + how.length)[0]
     size = sum(parameter.size for parameter in nn.parameters(gpt).values())
     print(f"GPT, {size:,} parameters, {steps:,} steps   {bits.value:.3f} bits per character")
     beaten = max((order for order, rung in enumerate(rungs) if bits.value < rung.value), default=None)
     verdict = "beats none of them" if beaten is None else f"beats {beaten} characters of context"
     print(f"It {verdict}; to the best rung: {bits.value - min(r.value for r in rungs):+.3f} bits per character\n")
-    prompt = text.test[: how.context // 2]
-    written = gpt.sample(1, rng, prompt=prompt, length=len(prompt) + how.length)[0]
     print(f"[{text.decode(prompt)}] {text.decode(written[len(prompt) :])}")
