@@ -1,0 +1,225 @@
+"""The checks of lesson 00: start here."""
+
+import numpy as np
+
+from minigen.course.exercise import Exercise
+
+
+def signed_levels(x):
+    return x / 8 - 1
+
+
+def passes_needed(side, steps, images, batch):
+    batches = -(-images // batch)  # rounded up
+    return side**2 * batches, steps * batches
+
+
+def draw_levels(p, u):
+    return (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1)
+
+
+def put_back(x, known, mask, noise, t):
+    return np.where(mask, (1 - t) * known + t * noise, x)
+
+
+def put_back_by_copy(x, known, mask, noise, t):
+    x = x.copy()
+    x[mask] = known[mask] + t * (noise[mask] - known[mask])
+    return x
+
+
+def levels(rng):
+    x = rng.integers(0, 17, size=(3, 4))
+    x.flat[:2] = 0, 16  # the ends are always there
+    return (x,)
+
+
+def some_counts(rng):
+    batch = int(rng.integers(2, 20))
+    images = batch * int(rng.integers(2, 6)) + int(rng.integers(1, batch))  # the last batch is never full
+    return int(rng.integers(4, 17)), int(rng.integers(17, 60)), images, batch
+
+
+def rows_and_uniforms(rng):
+    p = rng.dirichlet(np.full(17, 0.4), size=200)  # uneven rows, none of them 0 everywhere else
+    return p, rng.random(200)
+
+
+def half_noisy(rng):
+    x, known, noise = rng.normal(size=(3, 2, 3, 3))
+    return x, known, np.tile([True, True, False], (2, 3, 1)), noise, float(rng.uniform(0.2, 0.8))
+
+
+def changes_x(x, known, mask, noise, t):
+    x[mask] = ((1 - t) * known + t * noise)[mask]
+    return x
+
+
+EXERCISES = (
+    Exercise(
+        "00.signed",
+        "Grey levels 0..16 as numbers from -1 to 1",
+        reference=signed_levels,
+        alternatives=(
+            lambda x: 2 * (x / 16) - 1,
+            lambda x: np.interp(x, [0, 16], [-1.0, 1.0]),
+            lambda x: np.linspace(-1, 1, 17)[x],
+        ),
+        wrong=(
+            (
+                lambda x: x / 16,
+                "This runs from 0 to 1: the lowest level is in the middle of where it should end. "
+                "How long is the way from -1 to 1, and where does it begin?",
+            ),
+            (
+                lambda x: x / 17 * 2 - 1,
+                "This is what you get with 17 as the highest level. There are 17 levels, but which number has the last?",
+            ),
+            (lambda x: x / 16 - 1, "This runs from -1 to 0: it begins right, and goes half as far as it should."),
+            (
+                lambda x: x // 8 - 1,
+                "This is what whole-number division gives: all levels between two multiples become one.",
+            ),
+            (lambda x: 1 - x / 8, "This is the negative: paper and ink are swapped. Which end belongs to level 0?"),
+        ),
+        hints=(
+            "What does level 0 become, what level 16, and what level 8?",
+            "A straight line through two points: stretch the interval 0..16 to length 2, then shift it.",
+        ),
+        inputs=levels,
+        forbidden=("minigen.data.digits.to_signed",),
+    ),
+    Exercise(
+        "00.passes",
+        "Network passes of both families",
+        reference=passes_needed,
+        alternatives=(
+            lambda side, steps, images, batch: tuple(n * int(np.ceil(images / batch)) for n in (side * side, steps)),
+            lambda side, steps, images, batch: (
+                sum(side * side for _ in range(0, images, batch)),
+                sum(steps for _ in range(0, images, batch)),
+            ),
+        ),
+        wrong=(
+            (
+                lambda side, steps, images, batch: (side**2 * images, steps * images),
+                "This counts the passes as if each image were made alone. What do the images of a batch share?",
+            ),
+            (
+                lambda side, steps, images, batch: (side**2 * (images // batch), steps * (images // batch)),
+                "This forgets the last batch, the one that is not full. It needs its passes too.",
+            ),
+            (
+                lambda side, steps, images, batch: (side * -(-images // batch), steps * -(-images // batch)),
+                "This takes one pass for each row of pixels. How many pixels has a square image?",
+            ),
+            (
+                lambda side, steps, images, batch: (side**2 * images / batch, steps * images / batch),
+                "This divides without rounding: the number of batches is a whole number.",
+            ),
+            (
+                lambda side, steps, images, batch: (side**2, steps),
+                "This is right for one batch. How many batches are there?",
+            ),
+            (
+                lambda side, steps, images, batch: (steps * -(-images // batch), side**2 * -(-images // batch)),
+                "This is the pair the wrong way round: the autoregressive number comes first.",
+            ),
+            (
+                lambda side, steps, images, batch: (
+                    side**2 * -(-images // batch),
+                    side**2 * steps * -(-images // batch),
+                ),
+                "This takes a pass for every pixel of every diffusion step. How much of the image does one step touch?",
+            ),
+        ),
+        hints=(
+            "Take 5 images in batches of 2 on paper: how many batches is that?",
+            "Both numbers are (passes for one batch) times (number of batches).",
+            "Rounding up: `math.ceil(a / b)`, or `-(-a // b)` in whole numbers.",
+        ),
+        inputs=some_counts,
+    ),
+    Exercise(
+        "00.draw",
+        "Draw one grey level for each image of a batch",
+        reference=draw_levels,
+        alternatives=(
+            lambda p, u: np.array([np.searchsorted(np.cumsum(row), v, side="right") for row, v in zip(p, u)]),
+            lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).argmax(axis=1),
+            lambda p, u: np.count_nonzero(u[:, None] >= p @ np.triu(np.ones((17, 17))), axis=1),
+        ),
+        wrong=(
+            (
+                lambda p, u: p.argmax(axis=1),
+                "This always takes the most likely level and never looks at u: every image would be the same.",
+            ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1) + 1,
+                "This is one level too high: levels are counted from 0. What if no piece ends before u?",
+            ),
+            (
+                lambda p, u: (u * 17).astype(int),
+                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p says.",
+            ),
+            (
+                lambda p, u: (p > u[:, None]).argmax(axis=1),
+                "This holds u against each probability by itself. Where on the line does a piece begin and end?",
+            ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).sum(axis=1),
+                "This counts the pieces that end after u, so the line is read from the wrong end.",
+            ),
+            (
+                lambda p, u: np.minimum((np.cumsum(p, axis=0) <= u[:, None]).sum(axis=1), 16),
+                "This adds up down the batch, from image to image. Which axis holds the 17 levels?",
+            ),
+        ),
+        hints=(
+            "Where does each piece end? One NumPy function turns lengths into ends.",
+            "Give u a second axis, `u[:, None]`, so that it meets all 17 ends of its row.",
+            "The number of pieces that end at or before u is the number of the piece that contains u.",
+        ),
+        inputs=rows_and_uniforms,
+        forbidden=("minigen.sampling.categorical",),
+    ),
+    Exercise(
+        "00.put_back",
+        "Put the known pixels back, as noisy as the rest",
+        reference=put_back,
+        alternatives=(
+            put_back_by_copy,
+            lambda x, known, mask, noise, t: mask * ((1 - t) * known + t * noise) + ~mask * x,
+        ),
+        wrong=(
+            (
+                lambda x, known, mask, noise, t: np.where(mask, known, x),
+                "This puts the known pixels back clean, though the rest is still noisy at time t. "
+                "The network has never seen an image that is half clean.",
+            ),
+            (
+                lambda x, known, mask, noise, t: np.where(mask, x, (1 - t) * known + t * noise),
+                "This replaces the lost pixels and leaves the known ones: the mask the wrong way round.",
+            ),
+            (
+                lambda x, known, mask, noise, t: np.where(mask, t * known + (1 - t) * noise, x),
+                "This swaps signal and noise. At t = 0 everything should be clean.",
+            ),
+            (
+                lambda x, known, mask, noise, t: np.where(mask, known + t * noise, x),
+                "This adds the noise to the full signal. What multiplies the clean image at time t?",
+            ),
+            (
+                lambda x, known, mask, noise, t: (1 - t) * known + t * noise,
+                "This replaces every pixel: nothing of x, which the walk has made, is left.",
+            ),
+            (changes_x, "This writes into x itself. Whoever called your function still needs x: work on a copy."),
+        ),
+        hints=(
+            "Two steps: make the known image noisy, then choose pixel by pixel.",
+            "`np.where(condition, a, b)` takes from a where the condition is true, else from b, and makes a new array.",
+        ),
+        inputs=half_noisy,
+        forbidden=("minigen.sampling.inpaint",),
+    ),
+)
