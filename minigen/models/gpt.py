@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minigen import ops, sampling
+from minigen.models.markov import as_tokens
 from minigen.networks import Transformer
 from minigen.tensor import Tensor, no_grad
 
@@ -25,15 +26,9 @@ class GPT:
     """
 
     def __init__(
-        self,
-        vocab_size: int,
-        context: int,
-        layers: int = 4,
-        heads: int = 4,
-        width: int = 128,
-        *,
+        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128, *,
         rng: np.random.Generator,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if min(vocab_size, context, layers, heads, width) < 1:
             raise ValueError(f"GPT: {vocab_size=}, {context=}, {layers=}, {heads=}, {width=}: expected 1 or more")
         self.vocab_size, self.context, self.layers, self.heads, self.width = vocab_size, context, layers, heads, width
@@ -83,16 +78,9 @@ class GPT:
         return x
 
     def sample_walk(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        prompt: np.ndarray | None = None,
-        length: int | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        cache: bool = True,
-    ) -> Iterator[np.ndarray]:
+        self, n: int, rng: np.random.Generator, prompt: np.ndarray | None = None, length: int | None = None,
+        temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None, cache: bool = True,
+    ) -> Iterator[np.ndarray]:  # fmt: skip
         """Draw n sequences one position at a time; yields every state: (n, length) tokens, 0 where nothing is written.
 
         Args:
@@ -102,13 +90,11 @@ class GPT:
             cache: keep keys and values of earlier positions instead of computing them anew; the result is the same.
         """
         length = self.context if length is None else length
-        prompt = np.zeros((1, 0), np.int64) if prompt is None else self._checked(np.atleast_2d(prompt))
+        prompt = np.zeros((1, 0), np.int64) if prompt is None else self._checked(prompt)
         known = prompt.shape[1]
         if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
-            raise ValueError(
-                f"sample: expected n >= 1, length >= 1 and >= the prompt's, a prompt of 1 or n rows; "
-                f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
-            )
+            came = f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
+            raise ValueError(f"sample: expected n >= 1, length >= 1 and >= the prompt's, 1 or n prompts; {came}")
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
         yield x
@@ -161,11 +147,7 @@ class GPT:
         return np.concatenate([np.full((len(x), 1), self.vocab_size), x[:, :-1]], axis=1)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x)
-        if x.dtype.kind not in "iu":
-            raise TypeError(f"GPT: tokens have dtype {x.dtype}, expected integers")
-        if x.ndim != 2 or not x.size:
+        x = as_tokens(x, self.vocab_size)
+        if not x.size:
             raise ValueError(f"GPT: expected tokens of shape (B, L), at least one, got {x.shape}")
-        if x.min() < 0 or x.max() >= self.vocab_size:
-            raise IndexError(f"GPT: tokens from {x.min()} to {x.max()}, expected 0 to {self.vocab_size - 1}")
         return x

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from minigen import nn, ops, sampling
+from minigen.models.markov import as_tokens
 from minigen.tensor import Tensor, no_grad
 
 
@@ -29,20 +30,12 @@ class MADE:
     """
 
     def __init__(
-        self,
-        dimensions: int,
-        levels: int = 2,
-        hidden: Sequence[int] = (512,),
-        order: Sequence[int] | None = None,
-        penalty: float = 0.0,
-        *,
-        rng: np.random.Generator,
-    ) -> None:
+        self, dimensions: int, levels: int = 2, hidden: Sequence[int] = (512,), order: Sequence[int] | None = None,
+        penalty: float = 0.0, *, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
         if dimensions < 1 or levels < 2 or min(hidden, default=1) < 1 or penalty < 0:
-            raise ValueError(
-                f"MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0; "
-                f"got {dimensions}, {levels}, {hidden}, {penalty}"
-            )
+            came = f"got {dimensions}, {levels}, {hidden}, {penalty}"
+            raise ValueError(f"MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0; {came}")
         order = range(dimensions) if order is None else order
         if sorted(order) != list(range(dimensions)):
             raise ValueError(f"order: expected each of 0 .. {dimensions - 1} once, got {order}")
@@ -98,13 +91,9 @@ class MADE:
         yield from sampling.walk(x, (*self.order, None), predict, sampling.write(rng, temperature))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x)
-        if x.dtype.kind not in "iu":
-            raise TypeError(f"MADE: x has dtype {x.dtype}, expected integer levels")
-        if x.ndim != 2 or x.shape[1] != self.dimensions or not len(x):
+        x = as_tokens(x, self.levels)
+        if x.shape[1] != self.dimensions or not len(x):
             raise ValueError(f"MADE: expected x of shape (B, {self.dimensions}), B >= 1, got {x.shape}")
-        if x.min() < 0 or x.max() >= self.levels:
-            raise IndexError(f"MADE: levels from {x.min()} to {x.max()}, expected 0 to {self.levels - 1}")
         return x
 
 
