@@ -50,7 +50,8 @@ class Optimizer:
         """
         gradients = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.ravel() for p in self._parameters.values()]
         gradient = np.concatenate(gradients, out=self._gradient)
-        norm = math.sqrt(gradient @ gradient)
+        with np.errstate(over="ignore"):
+            norm = math.sqrt(gradient @ gradient)
         if not math.isfinite(norm):
             for name, g in zip(self._parameters, gradients):
                 if not np.isfinite(g).all():
@@ -172,10 +173,9 @@ class EMA:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Within this block the parameters have their average values."""
-        present = {name: p.data for name, p in self._parameters.items()}
+        present = _flatten(self._parameters)
         _assign(self._parameters, self.average.copy())
         try:
             yield
         finally:
-            for name, p in self._parameters.items():
-                p.data = present[name]
+            _assign(self._parameters, present)
