@@ -73,7 +73,7 @@ EXERCISES = (
             ),
             (
                 lambda x: x / 17 * 2 - 1,
-                "This is what you get with 17 as the highest level. There are 17 levels, but which number has the last?",
+                "This is what you get with 17 as the highest level. There are 17 levels; which number has the last?",
             ),
             (lambda x: x / 16 - 1, "This runs from -1 to 0: it begins right, and goes half as far as it should."),
             (
