@@ -49,12 +49,10 @@ def ancestral(schedule: Schedule, rng=None, variance: str = "small", noise: Iter
     draw = _normals(rng, noise)
 
     def commit(x, clean, now, after):
-        mean, chosen = schedule.posterior(clean, x, now, after)
-        if after == 0:
-            return mean
-        if variance == "large":
-            chosen = schedule.sigma(now) ** 2 * schedule.fresh_noise(now, after)
-        return mean + spread(np.sqrt(chosen), x) * draw(x)
+        mean, small = schedule.posterior(clean, x, now, after)
+        large = schedule.sigma(now) ** 2 * schedule.fresh_noise(now, after)
+        std = np.sqrt(small if variance == "small" else large)
+        return mean if after == 0 else mean + spread(std, x) * draw(x)
 
     return commit
 
@@ -69,10 +67,9 @@ def ddim(schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] 
     draw = _normals(rng, noise) if eta > 0 else None
 
     def commit(x, clean, now, after):
-        direction = _noise_in(schedule, x, clean, now)
         variance = eta**2 * schedule.sigma(after) ** 2 * schedule.fresh_noise(now, after)
         kept = np.sqrt(schedule.sigma(after) ** 2 - variance)
-        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * direction
+        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * _noise_in(schedule, x, clean, now)
         return moved if variance == 0 else moved + spread(np.sqrt(variance), x) * draw(x)
 
     return commit
@@ -133,12 +130,11 @@ def heun(schedule: Schedule, denoise: Denoise) -> Commit:
     """
 
     def commit(x, clean, now, after):
-        first = ode_slope(schedule, x, clean, now)
-        ahead = x + spread(after - now, x) * first
+        first, h = ode_slope(schedule, x, clean, now), spread(after - now, x)
+        ahead = x + h * first
         if schedule.sigma(after) == 0:
             return ahead
-        second = ode_slope(schedule, ahead, denoise(ahead, after), after)
-        return x + spread((after - now) / 2, x) * (first + second)
+        return x + h / 2 * (first + ode_slope(schedule, ahead, denoise(ahead, after), after))
 
     return commit
 
@@ -164,7 +160,7 @@ def multistep(schedule: Schedule) -> Commit:
 
 
 def langevin(
-    schedule: Schedule, denoise: Denoise, rng=None, repeats: int = 10, step: float = 0.1, noise: Iterable | None = None
+    schedule: Schedule, denoise: Denoise, rng=None, repeats: int = 10, step: float = 0.1, noise=None
 ) -> Commit:
     """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): `repeats` noisy steps uphill at each noise level.
 
@@ -225,12 +221,7 @@ def inpaint(commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=N
 
 
 def denoise_image(
-    denoise: Denoise,
-    schedule: Schedule,
-    observed: Array,
-    noise_std: float,
-    steps: int = 1,
-    commit: Commit | None = None,
+    denoise: Denoise, schedule: Schedule, observed: Array, noise_std: float, steps=1, commit=None
 ) -> Array:
     """Clean an image that was observed with Gaussian noise of known standard deviation.
 
@@ -250,7 +241,7 @@ def encode(denoise: Denoise, schedule: Schedule, clean: Array, steps: int) -> Ar
 
 
 def interpolate(
-    denoise: Denoise, schedule: Schedule, start: Array, end: Array, fractions: Sequence[float], steps: int
+    denoise: Denoise, schedule: Schedule, start: Array, end: Array, fractions: Sequence, steps: int
 ) -> Array:
     """DDIM from latents on the great circle between two latents (DDIM eq. 67): (len(fractions), *start.shape)."""
     cosine = np.vdot(start, end) / np.sqrt(np.vdot(start, start) * np.vdot(end, end))
@@ -269,9 +260,8 @@ def temperature(logits: Array, tau: float) -> Array:
     logits = _valid(logits)
     if not 0 <= tau < np.inf:
         raise ValueError(f"tau must be a finite number >= 0, got {tau}")
-    if tau == 0:
-        return np.where(np.arange(logits.shape[-1]) == logits.argmax(-1)[..., None], 0.0, -np.inf)
-    return (logits - logits.max(-1, keepdims=True)) / tau
+    logits = logits - logits.max(-1, keepdims=True)
+    return top_k(logits, 1) if tau == 0 else logits / tau
 
 
 def top_k(logits: Array, k: int) -> Array:

@@ -37,9 +37,7 @@ class Schedule:
 
     def __post_init__(self):
         self.grid(getattr(self, "steps", 1))  # refuses a chain of no steps
-        with np.errstate(all="ignore"):
-            falls = np.diff(self.log_snr(np.linspace(0, 1, 1001))) <= 0
-        if not np.all(falls):
+        if not np.all(np.diff(self.log_snr(np.linspace(0, 1, 1001))) <= 0):
             raise ValueError(f"{self}: with these values the log-SNR does not fall from t = 0 to t = 1")
         left = self.alpha_bar(1.0) / self.prior_std**2
         if left > 1e-3:
@@ -60,7 +58,7 @@ class Schedule:
 
     def log_snr(self, t) -> np.ndarray:
         """log alpha^2 / sigma^2, nats: inf where there is no noise (t = 0), -inf where there is no signal."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * (np.log(self.alpha(t)) - np.log(self.sigma(t)))
 
     def f(self, t) -> np.ndarray:
@@ -93,12 +91,10 @@ class Schedule:
 
     def time(self, log_snr) -> np.ndarray:
         """The t at which the log-SNR has a given value, by bisection: the log-SNR only falls."""
-        low, high = np.zeros(np.shape(log_snr)), np.ones(np.shape(log_snr))
-        for _ in range(60):
-            middle = (low + high) / 2
-            too_clean = self.log_snr(middle) > log_snr
-            low, high = np.where(too_clean, middle, low), np.where(too_clean, high, middle)
-        return high
+        t = np.full(np.shape(log_snr), 0.5)
+        for step in 0.5 ** np.arange(2, 60):
+            t = np.where(self.log_snr(t) > log_snr, t + step, t - step)
+        return t
 
     def noisy(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
         """x_t = alpha clean + sigma noise (DDPM eq. 4). clean, noise: (B, ...); t: scalar or (B,)."""
@@ -106,9 +102,8 @@ class Schedule:
 
     def target(self, clean: np.ndarray, noise: np.ndarray, t, predict: str) -> np.ndarray:
         """What a network learns to output: "noise", "clean" or "velocity" (Salimans & Ho 2022, appendix D)."""
-        if predict == "velocity":
-            return spread(self.alpha(t), clean) * noise - spread(self.sigma(t), clean) * clean
-        return {"noise": noise, "clean": clean}[_known(predict)]
+        velocity = spread(self.alpha(t), clean) * noise - spread(self.sigma(t), clean) * clean
+        return _choose(predict, noise=noise, clean=clean, velocity=velocity)
 
     def clean(self, output: np.ndarray, x_t: np.ndarray, t, predict: str) -> np.ndarray:
         """The clean thing that an output of the network means: the inverse of `target` and `noisy` together.
@@ -117,11 +112,9 @@ class Schedule:
         divisor stops, and the answer is a finite number that knows nothing, as it should where no signal is left.
         """
         alpha, sigma = spread(self.alpha(t), x_t), spread(self.sigma(t), x_t)
-        if predict == "noise":
-            return (x_t - sigma * output) / np.maximum(alpha, x_t.dtype.type(SMALLEST_ALPHA))
-        if predict == "velocity":
-            return (alpha * x_t - sigma * output) / (alpha**2 + sigma**2)
-        return {"clean": output}[_known(predict)]
+        of_noise = (x_t - sigma * output) / np.maximum(alpha, x_t.dtype.type(SMALLEST_ALPHA))
+        of_velocity = (alpha * x_t - sigma * output) / (alpha**2 + sigma**2)
+        return _choose(predict, noise=of_noise, clean=output, velocity=of_velocity)
 
     def fresh_noise(self, now, after) -> np.ndarray:
         """Share of the noise variance at `now` that was added since the earlier time `after`, in [0, 1] (0 if later).
@@ -175,8 +168,9 @@ class linear(_Preserving):
     def _curve(self):
         """log alpha_bar: its fall in each step, its value and its slope at each time of the grid."""
         falls = np.log1p(-np.linspace(self.beta_start, self.beta_end, self.steps))
-        inner = 2 / (1 / falls[:-1] + 1 / falls[1:])  # harmonic means keep the curve falling
-        return falls, np.concatenate([[0], np.cumsum(falls)]), np.concatenate([falls[:1], inner, falls[-1:]])
+        before, after = np.insert(falls, 0, falls[0]), np.append(falls, falls[-1])
+        slopes = 2 / (1 / before + 1 / after)  # harmonic means keep the curve falling
+        return falls, np.insert(np.cumsum(falls), 0, 0), slopes
 
 
 @dataclass(frozen=True)
@@ -248,7 +242,7 @@ def _slope(function, t) -> np.ndarray:
     return function(np.asarray(t, dtype=np.float64) + 1e-30j).imag / 1e-30
 
 
-def _known(predict: str) -> str:
-    if predict not in ("noise", "clean", "velocity"):
-        raise ValueError(f'predict must be "noise", "clean" or "velocity", got {predict!r}')
-    return predict
+def _choose(predict: str, **meanings: np.ndarray) -> np.ndarray:
+    if predict not in meanings:
+        raise ValueError(f"predict must be one of {list(meanings)}, got {predict!r}")
+    return meanings[predict]

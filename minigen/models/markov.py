@@ -4,8 +4,6 @@ Chains after Levin, Peres and Wilmer (LPW), "Markov Chains and Mixing Times" (2n
 Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling" (TR-10-98, 1998), chapter 2.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 
 import numpy as np
@@ -60,7 +58,7 @@ class MarkovChain:
         self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
 
     @classmethod
-    def enlarge(cls, conditional: np.ndarray) -> MarkovChain:
+    def enlarge(cls, conditional: np.ndarray) -> "MarkovChain":
         """A chain of order p as a chain of order 1: its state is the tuple of the last p symbols.
 
         conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new chain has V^p states,
@@ -77,7 +75,7 @@ class MarkovChain:
         return cls(transition)
 
     @classmethod
-    def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> MarkovChain:
+    def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> "MarkovChain":
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
 
         order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit).
@@ -100,22 +98,22 @@ class MarkovChain:
             raise ValueError("transition: several closed classes, so the stationary distribution is not unique")
         return np.maximum(pi, 0) / np.maximum(pi, 0).sum()  # rounding can leave -1e-17 on a state never returned to
 
-    def distance(self, steps: int, stationary: np.ndarray | None = None) -> float:
+    def distance(self, steps: int) -> float:
         """d(t) = max_x TV(P^t(x, .), pi): total variation to stationarity from the worst start (LPW section 4.4)."""
-        pi = self.stationary() if stationary is None else stationary
-        return float(0.5 * np.abs(np.linalg.matrix_power(self.transition, steps) - pi).sum(axis=1).max())
+        gap = np.linalg.matrix_power(self.transition, steps) - self.stationary()
+        return float(np.abs(gap).sum(axis=1).max() / 2)
 
     def mixing_time(self, epsilon: float = 0.25) -> int:
         """min{t : d(t) <= epsilon} (LPW section 4.5). d never rises with t, so: double t until it is met, then bisect.
 
         ValueError if it is not met within 2^40 steps: a periodic chain never mixes.
         """
-        pi, late = self.stationary(), 1
-        while self.distance(late, pi) > epsilon:
+        late = 1
+        while self.distance(late) > epsilon:
             late *= 2
             if late > 2**40:
-                raise ValueError(f"transition: d(t) is still {self.distance(late, pi):.3f} after 2^40 steps")
-        return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps, pi))
+                raise ValueError(f"transition: d(t) is still {self.distance(late):.3f} after 2^40 steps")
+        return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps))
 
     def entropy_rate(self) -> float:
         """H = - sum_i pi_i sum_j P_ij log P_ij, nats a step (Cover and Thomas, theorem 4.2.4)."""
@@ -165,9 +163,7 @@ class NGram:
     start token, and one function can score both.
     """
 
-    def __init__(
-        self, order: int, vocab_size: int, smoothing: str | None = "kneser-ney", discount=0.75, pseudocount=1.0
-    ):
+    def __init__(self, order: int, vocab_size: int, smoothing="kneser-ney", discount=0.75, pseudocount=1.0):
         if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
             raise ValueError(f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}")
         if smoothing not in ("kneser-ney", "additive", None):
@@ -179,32 +175,28 @@ class NGram:
         # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all contexts h and backoff.
         self.windows, self.gains, self.contexts, self.backoffs = [], [], [], []
 
-    def fit(self, x: np.ndarray) -> NGram:
+    def fit(self, x: np.ndarray) -> "NGram":
         """Count the windows of x, (L,) or (B, L). Returns self."""
         x = as_tokens(x, self.vocab_size)
         if x.shape[1] <= self.order:
             raise ValueError(f"x: expected sequences longer than order = {self.order}, got shape {x.shape}")
-        rungs = []
-        for k in reversed(range(self.order + 1)):
-            if k < self.order and self.smoothing == "kneser-ney":
-                codes = rungs[-1][0] % self.vocab_size ** (k + 1)  # each kind of window of the rung above counts once
-            else:
-                codes = window_codes(x, self.vocab_size, k + 1).ravel()
-            rungs.append(self._rung(*np.unique(codes, return_counts=True)))
-        self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*reversed(rungs)))
+        rungs = [self._rung(x, k) for k in range(self.order + 1)]
+        self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*rungs))
         return self
 
-    def _rung(self, windows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The sorted windows h w of one rung and gain of each, the sorted contexts h and backoff of each."""
+    def _rung(self, x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+        """The sorted windows h w with k symbols in h and gain of each, the sorted contexts h and backoff of each."""
+        codes = window_codes(x, self.vocab_size, k + 1).ravel()
+        if k < self.order and self.smoothing == "kneser-ney":
+            longer = np.unique(window_codes(x, self.vocab_size, k + 2))  # each kind of longer window counts once
+            codes = longer % self.vocab_size ** (k + 1)
+        windows, counts = np.unique(codes, return_counts=True)
         contexts, which, kinds = np.unique(windows // self.vocab_size, return_inverse=True, return_counts=True)
-        total = np.bincount(which, counts)  # c(h)
-        reserve = 0 * total
-        if self.smoothing == "kneser-ney":
-            counts, reserve = np.maximum(counts - self.discount, 0), self.discount * kinds
-        elif self.smoothing == "additive":
-            reserve = reserve + self.pseudocount * self.vocab_size
-            total = total + reserve
-        return windows, counts / total[which], contexts, reserve / total
+        discount = self.discount if self.smoothing == "kneser-ney" else 0
+        added = self.pseudocount * self.vocab_size if self.smoothing == "additive" else 0
+        total = np.bincount(which, counts) + added  # c(h) + aV
+        gains, backoffs = np.maximum(counts - discount, 0) / total[which], (discount * kinds + added) / total
+        return windows, gains, contexts, backoffs
 
     def _climb(self, k: int, codes: np.ndarray, below: np.ndarray) -> np.ndarray:
         """p_k of the windows with these codes, given p_{k-1}."""
