@@ -34,7 +34,7 @@ class GaussianMixture:
             covariances = np.ones((components, 1, 1)) * covariances.reshape(-1, 1, 1) * np.eye(dimensions)
         if covariances.shape != (components, dimensions, dimensions):
             raise ValueError(
-                f"covariances must be a number, (K,) or (K, D, D), got {covariances.shape} for {means.shape}"
+                f"covariances must be a number, (K,) or (K, D, D) for {means.shape=}, got {covariances.shape}"
             )
         self.means, self.covariances, self.weights, self.schedule = means, covariances, weights, schedule
         self.shape = (dimensions,)  # of one example, as networks say it
@@ -50,7 +50,7 @@ class GaussianMixture:
 
     def log_prob(self, x: np.ndarray, t=0.0) -> np.ndarray:
         """Exact log density of x_t: (B,) nats."""
-        return _log_sum_exp(self._components(x, t)[0])
+        return np.logaddexp.reduce(self._components(x, t)[0], axis=-1)
 
     def score(self, x: np.ndarray, t=0.0) -> np.ndarray:
         """Gradient of log_prob with respect to x, shaped like x."""
@@ -112,29 +112,20 @@ class EnumerableWorld:
     ones) + field * (number of ones) - log Z. Neighbours are the short memory that a Markov chain can have (an Ising
     chain); the mirror ties the last symbol to the first, which it cannot; the parity makes all symbols together say
     something about each one, which no pair does. All four 0: fair coins.
+
+    strings (2^L, L) holds every string, in counting order, and probabilities (2^L,) the probability of each.
     """
 
-    def __init__(
-        self, length: int = 8, coupling: float = 0.4, mirror: float = 1.0, parity: float = 1.0, field: float = -0.2
-    ):
+    def __init__(self, length: int = 8, coupling=0.4, mirror=1.0, parity=1.0, field=-0.2):
         if not 1 <= length <= 16:
             raise ValueError(f"length must lie in 1 .. 16 to be enumerated, got {length}")
         self.length, self.coupling, self.mirror, self.parity, self.field = length, coupling, mirror, parity, field
-        x = self._strings = np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1  # 2^L L, in counting order
+        x = self.strings = np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1  # 2^L L, in counting order
         neighbours, pairs = x[:, 1:] == x[:, :-1], (x == x[:, ::-1])[:, : length // 2]
         log_weight = coupling * neighbours.sum(-1) + mirror * pairs.sum(-1)
         log_weight = log_weight + parity * (x.sum(-1) % 2 == 0) + field * x.sum(-1)
-        self._log_probabilities = log_weight - _log_sum_exp(log_weight)
-
-    @property
-    def strings(self) -> np.ndarray:
-        """Every string, in counting order: integers (2^L, L)."""
-        return self._strings
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Probability of every string: (2^L,)."""
-        return np.exp(self._log_probabilities)
+        self._log_probabilities = log_weight - np.logaddexp.reduce(log_weight)
+        self.probabilities = np.exp(self._log_probabilities)
 
     def index(self, x: np.ndarray) -> np.ndarray:
         """Which row of `strings` each of x (B, L) is: (B,)."""
@@ -149,7 +140,7 @@ class EnumerableWorld:
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n fresh strings: (n, L)."""
-        return self._strings[rng.choice(2**self.length, size=n, p=self.probabilities)]
+        return self.strings[rng.choice(2**self.length, size=n, p=self.probabilities)]
 
     def entropy(self) -> float:
         """Nats per string: the loss that no model can beat."""
@@ -163,7 +154,7 @@ class EnumerableWorld:
         x = np.asarray(x)
         known = np.broadcast_to(known, x.shape)
         self.index(np.where(known, x, 0))  # refuses what is no string
-        ones = self._strings.astype(np.float64)  # 2^L L
+        ones = self.strings.astype(np.float64)  # 2^L L
         clashes = (known & (x == 1)) @ (1 - ones).T + (known & (x == 0)) @ ones.T  # known symbols that differ: B 2^L
         one_hot = np.stack([1 - ones, ones], axis=-1).reshape(2**self.length, -1)  # 2^L 2L
         mass = ((clashes == 0) * self.probabilities @ one_hot).reshape(*known.shape, 2)
@@ -196,16 +187,11 @@ class EnumerableWorld:
 
     def _distribution(self, model):
         if hasattr(model, "log_prob"):
-            model = np.exp(np.asarray(model.log_prob(self._strings), dtype=np.float64))
+            model = np.exp(np.asarray(model.log_prob(self.strings), dtype=np.float64))
         q = np.asarray(model, dtype=np.float64)
         if q.shape != (2**self.length,) or not np.all(q >= 0) or abs(q.sum() - 1) > 1e-4:
             raise ValueError(f"expected {2**self.length} probabilities that sum to 1, got {q.shape} with sum {q.sum()}")
         return q
-
-
-def _log_sum_exp(a):
-    top = a.max(-1, keepdims=True)
-    return (top + np.log(np.exp(a - top).sum(-1, keepdims=True)))[..., 0]
 
 
 def _softmax(a):

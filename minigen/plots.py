@@ -6,7 +6,6 @@ Functions return a matplotlib Figure, or a GIF that moves where a notebook shows
 import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
@@ -39,11 +38,9 @@ _LOOK = {
 }
 
 
-@contextmanager
 def style():
     """The course's style, for figures made with matplotlib directly: `with plots.style(): figure, axes = ...`."""
-    with matplotlib.rc_context(_LOOK):
-        yield
+    return matplotlib.rc_context(_LOOK)
 
 
 class Picture(Figure):
@@ -55,9 +52,7 @@ class Picture(Figure):
         return file.getvalue()
 
 
-def image_grid(
-    images: np.ndarray, columns: int = 10, titles: Sequence[str] = (), limits: tuple | None = None, size: float = 0.75
-) -> Figure:
+def image_grid(images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75) -> Figure:
     """Grey images (N, Y, X) or (N, 1, Y, X) side by side, `size` inches each, high values dark.
 
     `limits` are the values shown white and black; by default the lowest and highest value of all the images together.
@@ -79,9 +74,7 @@ def image_grid(
     return figure
 
 
-def curves(
-    lines: Mapping[str, np.ndarray | tuple], xlabel: str, ylabel: str, colours: Mapping | None = None, **settings
-) -> Figure:
+def curves(lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = None, **settings) -> Figure:
     """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x, y, standard error).
 
     `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
@@ -129,9 +122,7 @@ def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: in
     return GIF(file.getvalue())
 
 
-def animate(
-    states: Iterable, draw: Callable, labels: Sequence[str] | None = None, seconds: float = 4, size: tuple = (3.2, 3.4)
-) -> GIF:
+def animate(states: Iterable, draw: Callable, labels: Sequence | None = None, seconds=4.0, size=(3.2, 3.4)) -> GIF:
     """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
 
     def frames() -> Iterable[Figure]:
@@ -163,12 +154,11 @@ def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
     """A `draw` for `animate`: images (N, Y, X) or (N, 1, Y, X) as one mosaic with `columns` columns."""
 
     def draw(axes: Axes, state: np.ndarray) -> None:
-        state = np.asarray(state, dtype=float)
-        state = np.pad(state.reshape(-1, *state.shape[-2:]), ((0, -len(state) % columns), (0, 1), (0, 1)),
-                       constant_values=limits[0])  # fmt: skip
-        rows, (height, width) = len(state) // columns, state.shape[1:]
-        mosaic = state.reshape(rows, columns, height, width).transpose(0, 2, 1, 3).reshape(rows * height, -1)
-        axes.imshow(mosaic, vmin=limits[0], vmax=limits[1])
+        rows, (height, width) = -(-len(state) // columns), np.shape(state)[-2:]
+        mosaic = np.full((rows, height + 1, columns, width + 1), limits[0], dtype=float)  # one pixel between images
+        for index, image in enumerate(np.reshape(state, (-1, height, width))):
+            mosaic[index // columns, :-1, index % columns, :-1] = image
+        axes.imshow(mosaic.reshape(rows * (height + 1), -1), vmin=limits[0], vmax=limits[1])
         axes.axis("off")
 
     return draw
