@@ -145,9 +145,7 @@ def _rows(samples: ndarray, real: ndarray, same_number: bool = False) -> list[nd
     """Two sets of examples as float64 matrices, one example a row."""
     one, two = np.shape(samples), np.shape(real)
     if one[1:] != two[1:] or 0 in one + two or (same_number and one != two):
-        raise ValueError(
-            f"samples and real: must be of one shape{' and one size' * same_number}, not empty; got {one} and {two}"
-        )
+        raise ValueError(f"samples, real: of one shape{', one size' * same_number}, none empty; got {one} and {two}")
     if not (np.isfinite(samples).all() and np.isfinite(real).all()):
         raise ValueError("samples or real hold NaN or infinity")
     return [np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (samples, real)]

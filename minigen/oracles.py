@@ -33,9 +33,7 @@ class GaussianMixture:
         if covariances.ndim < 2:
             covariances = np.ones((components, 1, 1)) * covariances.reshape(-1, 1, 1) * np.eye(dimensions)
         if covariances.shape != (components, dimensions, dimensions):
-            raise ValueError(
-                f"covariances must be a number, (K,) or (K, D, D) for {means.shape=}, got {covariances.shape}"
-            )
+            raise ValueError(f"covariances must be a number, (K,) or (K, D, D), got shape {covariances.shape}")
         self.means, self.covariances, self.weights, self.schedule = means, covariances, weights, schedule
         self.shape = (dimensions,)  # of one example, as networks say it
         self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D

@@ -219,12 +219,7 @@ def test_densities_lie_where_they_should():
     on_lower = np.isclose((lower**2).sum(axis=1), 1, atol=1e-5) & (lower[:, 1] < 1e-6)
     assert (on_upper | on_lower).all() and on_upper.mean() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(n))
 
-    spirals = data.two_spirals(n, rng, noise=0).astype(float)
-    radius, angle = np.linalg.norm(spirals, axis=1), np.arctan2(spirals[:, 1], spirals[:, 0])
-    turns = ((angle - 1.5 * np.pi * radius) / np.pi)[radius > 0.01]  # even on one arm, odd on the other
-    assert radius.max() <= 2 + 1e-6 and np.abs(turns - np.rint(turns)).max() < 1e-4
-    assert (np.rint(turns) % 2).mean() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(n))
-    for points in (board, moons, spirals.astype(np.float32)):
+    for points in (board, moons):
         assert points.shape == (n, 2) and points.dtype == np.float32
 
 

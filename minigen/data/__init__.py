@@ -2,7 +2,7 @@
 # ruff: noqa: F401
 
 from minigen.data.batching import batches, crops
-from minigen.data.densities import checkerboard, two_moons, two_spirals
+from minigen.data.densities import checkerboard, two_moons
 from minigen.data.digits import Digits, digits, to_levels, to_signed
 from minigen.data.glyphs import Glyphs, glyphs
 from minigen.data.images import image_files

@@ -23,8 +23,6 @@ def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Gener
     if np.ndim(tokens) != 1:
         raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {np.shape(tokens)}")
     if not 1 <= length <= len(tokens) or batch_size < 1:
-        raise ValueError(
-            f"crops: {length=} must lie in 1..{len(tokens)}, the tokens given, and {batch_size=} be positive"
-        )
+        raise ValueError(f"crops: {length=} must lie in 1..{len(tokens)} (tokens given), and {batch_size=} be positive")
     windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (L - length + 1, length), a view
     return (windows[rng.integers(len(windows), size=batch_size)] for _ in itertools.count())

@@ -10,14 +10,6 @@ def two_moons(n: int, rng: np.random.Generator, noise: float = 0.05) -> np.ndarr
     return (moons + noise * rng.standard_normal((n, 2))).astype(np.float32)
 
 
-def two_spirals(n: int, rng: np.random.Generator, noise: float = 0.03) -> np.ndarray:
-    """Two arms of a spiral, one and a half turns each, out to radius 2."""
-    turn, arm = np.sqrt(rng.uniform(0, 1, n)), rng.integers(2, size=n)  # the root spreads points evenly along the arm
-    angle = 3 * np.pi * turn + np.pi * arm
-    spirals = 2 * turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return (spirals + noise * rng.standard_normal((n, 2))).astype(np.float32)
-
-
 def checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:
     """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: a density with edges, constant at 1/8."""
     column = rng.integers(4, size=n)

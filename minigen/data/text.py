@@ -45,12 +45,13 @@ def python_manual(alphabet: str = "a-z") -> Text:
     try:
         from pydoc_data.topics import topics
 
-        origin, text = "pydoc_data.topics", "\n\n".join(topics.values())
+        origin, parts = "pydoc_data.topics", topics.values()
     except ImportError:
         library = [path.read_text(encoding="utf-8") for path in sorted(Path(functools.__file__).parent.glob("*.py"))]
-        docstrings = [found for source in library for found in re.findall(r'(?ms)^ *r?"""(.+?)"""', source)]
-        origin, text = "docstrings of the standard library (pydoc_data.topics is missing)", "\n\n".join(docstrings)
-    return as_text(drop_repeats(text), alphabet, f"{origin}, Python {platform.python_version()}")
+        parts = re.findall(r'(?ms)^ *r?"""(.+?)"""', "\n".join(library))
+        origin = "docstrings of the standard library (pydoc_data.topics is missing)"
+    text = drop_repeats("\n\n".join(parts))
+    return as_text(text, alphabet, f"{origin}, Python {platform.python_version()}")
 
 
 def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8") -> Text:
@@ -76,8 +77,8 @@ def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text
     vocabulary = " abcdefghijklmnopqrstuvwxyz" if alphabet == "a-z" else "".join(sorted(set(text)))
     tokens = _encode(text, vocabulary)
     tokens.setflags(write=False)
-    split = len(tokens) * 9 // 10
-    return Text(tokens[:split], tokens[split:], vocabulary, source, hashlib.sha256(text.encode()).hexdigest())
+    train, test = np.split(tokens, [len(tokens) * 9 // 10])
+    return Text(train, test, vocabulary, source, hashlib.sha256(text.encode()).hexdigest())
 
 
 def drop_repeats(text: str) -> str:
