@@ -175,7 +175,8 @@ def code_holder(name: str) -> Callable:
             continue
         for part in parts[split:]:
             found = getattr(found, part)
-        return inspect.unwrap(found.__init__ if inspect.isclass(found) else found)
+        found = inspect.unwrap(found.__init__ if inspect.isclass(found) else found)
+        return getattr(found, "__func__", found)  # a classmethod's function
     raise ModuleNotFoundError(f"no module in {name!r}")
 
 
