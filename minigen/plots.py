@@ -26,7 +26,6 @@ _LOOK = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#777777",
     "axes.grid": True,
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
@@ -88,8 +87,7 @@ def curves(lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = N
             if error:
                 axes.fill_between(x, y - error[0], y + error[0], color=drawn.get_color(), alpha=0.2, linewidth=0)
         axes.set(xlabel=xlabel, ylabel=ylabel, **settings)
-        if len(lines) > 1:
-            axes.legend()
+        axes.legend()
     return figure
 
 

@@ -198,28 +198,27 @@ class NGram:
         gains, backoffs = np.maximum(counts - discount, 0) / total[which], (discount * kinds + added) / total
         return windows, gains, contexts, backoffs
 
-    def _climb(self, k: int, codes: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """p_k of the windows with these codes, given p_{k-1}."""
-        gain = look_up(codes, self.windows[k], self.gains[k], missing=0.0)
-        backoff = look_up(codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0)
-        return gain + backoff * (1 / self.vocab_size if self.smoothing == "additive" else below)
-
     def conditional(self, context: np.ndarray) -> np.ndarray:
         """P(next | context), (B, V), for contexts (B, k) of any length k: the last `order` symbols count."""
         context = as_tokens(context, self.vocab_size)
-        p = np.full((len(context), self.vocab_size), 1 / self.vocab_size)
-        for k in range(min(self.order, context.shape[1]) + 1):
-            history = window_codes(context[:, context.shape[1] - k :], self.vocab_size, k)  # (B, 1)
-            p = self._climb(k, history * self.vocab_size + np.arange(self.vocab_size), p)
-        return p
+        context = np.repeat(context[:, max(context.shape[1] - self.order, 0) :], self.vocab_size, axis=0)
+        after = np.resize(np.arange(self.vocab_size), (len(context), 1))  # every symbol after every context
+        return self._token_probabilities(np.hstack([context, after]))[:, -1].reshape(-1, self.vocab_size)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """log P(x) (B,) of sequences (B, L), nats, exact, every token scored; -inf where p = 0 (smoothing=None)."""
-        x = as_tokens(x, self.vocab_size)
-        p = np.full(x.shape, 1 / self.vocab_size)
+        return log(self._token_probabilities(as_tokens(x, self.vocab_size))).sum(axis=1)
+
+    def _token_probabilities(self, x: np.ndarray) -> np.ndarray:
+        """P of every token of x (B, L) given those before it, up the ladder: (B, L)."""
+        p = uniform = np.full(x.shape, 1 / self.vocab_size)
         for k in range(min(self.order + 1, x.shape[1])):
-            p[:, k:] = self._climb(k, window_codes(x, self.vocab_size, k + 1), p[:, k:])
-        return log(p).sum(axis=1)
+            codes = window_codes(x, self.vocab_size, k + 1)
+            gain = look_up(codes, self.windows[k], self.gains[k], missing=0.0)
+            backoff = look_up(codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0)
+            below = uniform if self.smoothing == "additive" else p
+            p = np.hstack([p[:, :k], gain + backoff * below[:, k:]])
+        return p
 
     def sample(self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None) -> np.ndarray:
         """n sequences (n, length) that begin with the prompt, (P,) or (n, P), which counts in `length`."""
