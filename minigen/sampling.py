@@ -4,7 +4,6 @@ Gaussian steps follow DDPM (Ho et al. 2020), DDIM (Song, Meng & Ermon 2021), the
 2021; Karras et al. 2022) and DPM-Solver++ (Lu et al. 2022). Plain NumPy: a sampler only ever sees `denoise(x, t)`.
 """
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -267,8 +266,8 @@ def temperature(logits: Array, tau: float) -> Array:
 def top_k(logits: Array, k: int) -> Array:
     """All but the k largest logits become -inf (ties: the first stay); k beyond the vocabulary keeps all."""
     logits = _valid(logits)
-    if operator.index(k) < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    if k < 1 or k % 1:
+        raise ValueError(f"k must be a whole number and at least 1, got {k}")
     return np.where(_ranks(logits) < k, logits, -np.inf)
 
 

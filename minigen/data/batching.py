@@ -20,9 +20,8 @@ def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Ite
 
 def crops(tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Endless minibatches (batch_size, length) of stretches of tokens (L,) that start anywhere."""
-    if np.ndim(tokens) != 1:
-        raise ValueError(f"crops: tokens must be one sequence of shape (L,), got shape {np.shape(tokens)}")
-    if not 1 <= length <= len(tokens) or batch_size < 1:
-        raise ValueError(f"crops: {length=} must lie in 1..{len(tokens)} (tokens given), and {batch_size=} be positive")
+    if np.ndim(tokens) != 1 or not 1 <= length <= len(tokens) or batch_size < 1:
+        got = f"tokens of shape {np.shape(tokens)}, {length=}, {batch_size=}"
+        raise ValueError(f"crops: expected tokens (L,), length in 1..L and batch_size >= 1, got {got}")
     windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (L - length + 1, length), a view
     return (windows[rng.integers(len(windows), size=batch_size)] for _ in itertools.count())

@@ -50,8 +50,7 @@ def python_manual(alphabet: str = "a-z") -> Text:
         library = [path.read_text(encoding="utf-8") for path in sorted(Path(functools.__file__).parent.glob("*.py"))]
         parts = re.findall(r'(?ms)^ *r?"""(.+?)"""', "\n".join(library))
         origin = "docstrings of the standard library (pydoc_data.topics is missing)"
-    text = drop_repeats("\n\n".join(parts))
-    return as_text(text, alphabet, f"{origin}, Python {platform.python_version()}")
+    return as_text(drop_repeats("\n\n".join(parts)), alphabet, f"{origin}, Python {platform.python_version()}")
 
 
 def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8") -> Text:
