@@ -1,0 +1,337 @@
+"""The checks of lesson 02: autograd."""
+
+import numpy as np
+
+from minigen.course.exercise import Exercise
+
+# -- exercise 1 --------------------------------------------------------------------------------------------------------
+
+
+def divide_vjps(x, y, g):
+    return g / y, -g * x / (y * y)
+
+
+def divide_as_a_product(x, y, g):  # x / y = x * (1 / y), and d(1 / y) = -(1 / y)^2 dy
+    inverse = 1 / y
+    return g * inverse, g * x * -(inverse**2)
+
+
+def divide_by_logarithms(x, y, g):  # dz = z (dx / x - dy / y)
+    z = x / y
+    return g * z / x, -g * z / y
+
+
+# -- exercise 2 --------------------------------------------------------------------------------------------------------
+
+
+def take_vjp(x, index, g):
+    d = np.zeros(x.shape)
+    for place, gradient in zip(index, g):
+        d[place] += gradient
+    return d
+
+
+def take_by_add_at(x, index, g):
+    d = np.zeros_like(x)
+    np.add.at(d, index, g)
+    return d
+
+
+def take_by_one_hot(x, index, g):
+    return g @ (index[:, None] == np.arange(len(x)))  # z = J x, with one 1 in each row of J
+
+
+def take_by_lost_duplicates(x, index, g):
+    d = np.zeros(x.shape)
+    d[index] += g
+    return d
+
+
+def take_shared(x, index, g):
+    total, count = np.bincount(index, g, len(x)), np.bincount(index, minlength=len(x))
+    return total / np.maximum(count, 1)
+
+
+def take_first(x, index, g):
+    d = np.zeros(x.shape)
+    d[index[::-1]] = g[::-1]
+    return d
+
+
+def indices(rng):
+    index = rng.integers(0, 5, size=9)  # nine look-ups in five places: some place is taken twice
+    return rng.normal(size=5), index, rng.normal(size=9)
+
+
+# -- exercise 3 --------------------------------------------------------------------------------------------------------
+
+
+def softmax(logits, axis=1):
+    e = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def one_hot(logits, labels):
+    return (labels[:, None] == np.arange(logits.shape[1])).astype(float)
+
+
+def cross_entropy_gradient(logits, labels):
+    return (softmax(logits) - one_hot(logits, labels)) / len(logits)
+
+
+def cross_entropy_by_rows(logits, labels):
+    rows = []
+    for row, label in zip(logits, labels):
+        p = np.exp(row - row.max() - np.log(np.exp(row - row.max()).sum()))
+        p[label] -= 1
+        rows.append(p / len(logits))
+    return np.array(rows)
+
+
+def cross_entropy_by_ratios(logits, labels):
+    with np.errstate(over="ignore"):  # p_v = 1 / sum_u e^(logit_u - logit_v); a sum of infinity gives the right 0
+        d = 1 / np.exp(logits[:, None, :] - logits[:, :, None]).sum(axis=2)
+    d[np.arange(len(labels)), labels] -= 1
+    return d / len(labels)
+
+
+def cross_entropy_overflowing(logits, labels):
+    with np.errstate(all="ignore"):
+        e = np.exp(logits)
+        return (e / e.sum(axis=1, keepdims=True) - one_hot(logits, labels)) / len(logits)
+
+
+def scores(rng):
+    logits = rng.normal(size=(4, 6))
+    logits[0] *= 1000
+    logits[0, 0] = 1000.0
+    return logits, rng.integers(0, 6, size=4)
+
+
+# -- exercise 4 --------------------------------------------------------------------------------------------------------
+
+
+def differences(f, x, r, h=1e-5):
+    slopes = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[i] = h
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / (2 * h)
+    return slopes
+
+
+def is_right(f, vjp, x, rng):
+    r = rng.normal(size=f(x).shape)
+    return np.allclose(vjp(x, r), differences(f, x, r), rtol=1e-4, atol=1e-6)
+
+
+def is_right_in_directions(f, vjp, x, rng):  # <r, J v> = <J^T r, v>, for a few random r and v
+    for _ in range(5):
+        r, v = rng.normal(size=f(x).shape), rng.normal(size=x.shape)
+        pushed = (r * (f(x + 1e-5 * v) - f(x - 1e-5 * v))).sum() / 2e-5
+        if abs(pushed - (vjp(x, r) * v).sum()) > 1e-5 * (1 + abs(pushed)):
+            return False
+    return True
+
+
+def is_right_output_by_output(f, vjp, x, rng):  # one cotangent for each output: all of the Jacobian
+    for i in np.ndindex(f(x).shape):
+        r = np.zeros(f(x).shape)
+        r[i] = 1
+        if np.abs(vjp(x, r) - differences(f, x, r)).max() > 1e-5:
+            return False
+    return True
+
+
+def judged_by_ones(f, vjp, x, rng):
+    r = np.ones(f(x).shape)
+    return np.allclose(vjp(x, r), differences(f, x, r), rtol=1e-4, atol=1e-6)
+
+
+def judged_with_tiny_step(f, vjp, x, rng):
+    r = rng.normal(size=f(x).shape)
+    return np.allclose(vjp(x, r), differences(f, x, r, h=1e-15), rtol=1e-4, atol=1e-6)
+
+
+def judged_loosely(f, vjp, x, rng):
+    r = rng.normal(size=f(x).shape)
+    return np.allclose(vjp(x, r), differences(f, x, r), rtol=0.1, atol=0.1)
+
+
+def running_sum_back(x, g):
+    return g[:, ::-1].cumsum(axis=1)[:, ::-1]
+
+
+RULES = (  # right and wrong ones in turn
+    (np.tanh, lambda x, g: g * (1 - np.tanh(x) ** 2)),
+    (np.tanh, lambda x, g: g * (1 - np.tanh(x) ** 2) * 1.01),
+    (lambda x: x.T, lambda x, g: g.T),
+    (lambda x: x.T, lambda x, g: g),
+    (lambda x: x[::-1], lambda x, g: g[::-1]),
+    (lambda x: x[::-1], lambda x, g: g),
+    (lambda x: x.cumsum(axis=1), running_sum_back),
+    (lambda x: x.cumsum(axis=1), lambda x, g: g.cumsum(axis=1)),
+    (softmax, lambda x, g: softmax(x) * (g - (softmax(x) * g).sum(axis=1, keepdims=True))),
+    (softmax, lambda x, g: softmax(x) * (g - g.mean(axis=1, keepdims=True))),
+    (np.sin, lambda x, g: g * np.cos(x)),
+    (np.sin, lambda x, g: -g * np.cos(x)),
+)
+
+
+def verdicts(answer, x, seed):
+    """What a judge says of the rules, shuffled: True for right, False for wrong."""
+    rng = np.random.default_rng(seed)
+    said = [answer(*RULES[k], x, rng) for k in np.random.default_rng(seed).permutation(len(RULES))]
+    for word in said:
+        if not isinstance(word, (bool, np.bool_)):
+            raise TypeError(f"a judge says True or False; this one said {word!r}")
+    return np.array(said)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+EXERCISES = (
+    Exercise(
+        "02.divide",
+        "The rule of division as two vector-Jacobian products",
+        reference=divide_vjps,
+        alternatives=(divide_as_a_product, divide_by_logarithms),
+        wrong=(
+            (
+                lambda x, y, g: (g / y, g * x / (y * y)),
+                "This is what you get with the sign of the second rule turned: does x / y grow or shrink as y grows?",
+            ),
+            (
+                lambda x, y, g: (1 / y, -x / (y * y)),
+                "These are the derivatives of x / y alone. A rule continues a chain: what came from above is missing.",
+            ),
+            (
+                lambda x, y, g: (g / y, -g * x / y),
+                "This is what you get with y to the first power in the second rule. Write x / y as x times y^-1.",
+            ),
+            (
+                lambda x, y, g: (g * y, g * x),
+                "This is the rule of the product. Which of the two parents stands below the line?",
+            ),
+            (
+                lambda x, y, g: (-g * x / (y * y), g / y),
+                "These are both gradients, in the wrong places: that of x comes first.",
+            ),
+        ),
+        hints=(
+            "Each rule is the ordinary derivative by one argument, the other held constant.",
+            "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the power rule.",
+            "Both rules are multiplied by g; nothing is summed, because everything happens element by element.",
+        ),
+        inputs=lambda rng: (rng.normal(size=(3, 4)), rng.uniform(0.5, 2, size=(3, 4)), rng.normal(size=(3, 4))),
+        forbidden=("minigen.ops.div",),
+    ),
+    Exercise(
+        "02.take",
+        "The gradient of a look-up with repeated indices",
+        reference=take_vjp,
+        alternatives=(take_by_add_at, take_by_one_hot, lambda x, index, g: np.bincount(index, g, len(x))),
+        wrong=(
+            (
+                take_by_lost_duplicates,
+                "This is what you get when NumPy reads all places first and writes them afterwards: where an index "
+                "occurs twice, only the last gradient survives. What should two uses of one number do?",
+            ),
+            (
+                take_first,
+                "This keeps only the first gradient that arrives at each place. What should two uses do together?",
+            ),
+            (
+                take_shared,
+                "This is the mean over the uses of a number. Moving the number moves the loss through each of them.",
+            ),
+            (
+                lambda x, index, g: g[index],
+                "This looks up g at the indices: the way forward once more. The way back sends g to the places.",
+            ),
+            (
+                lambda x, index, g: g,
+                "This is g as it came, one gradient for each look-up. One for each element of x is asked for.",
+            ),
+        ),
+        hints=(
+            "Start from zeros of the shape of x. An element that nobody looked up keeps its zero.",
+            "An element that was looked up three times gets the sum of three gradients. Try a loop first.",
+            "A loop over zip(index, g) does it; for speed look at np.add.at or np.bincount with weights.",
+        ),
+        inputs=indices,
+        forbidden=("minigen.ops.getitem", "minigen.ops.take", "minigen.ops.embedding"),
+    ),
+    Exercise(
+        "02.cross_entropy",
+        "The gradient of softmax and cross-entropy together",
+        reference=cross_entropy_gradient,
+        alternatives=(cross_entropy_by_rows, cross_entropy_by_ratios),
+        wrong=(
+            (
+                cross_entropy_overflowing,
+                "This is what you get when e to the power of 1000 overflows and infinity is divided by infinity. "
+                "Softmax does not change when you subtract the same number from all the scores of a row.",
+            ),
+            (
+                lambda logits, labels: softmax(logits) - one_hot(logits, labels),
+                "This is the gradient of the sum over the examples. The loss is their mean.",
+            ),
+            (
+                lambda logits, labels: (one_hot(logits, labels) - softmax(logits)) / len(logits),
+                "This has the opposite sign: a step against it would make the right class less probable.",
+            ),
+            (
+                lambda logits, labels: (softmax(logits, axis=0) - one_hot(logits, labels)) / len(logits),
+                "This is what you get with softmax over the wrong axis: the classes of one example compete, not the "
+                "examples of one class.",
+            ),
+            (
+                lambda logits, labels: softmax(logits) / len(logits),
+                "This is the derivative of the log of the sum only. The score of the right class appears once more.",
+            ),
+            (
+                lambda logits, labels: (softmax(logits) - one_hot(logits, labels)) / logits.size,
+                "This divides by the number of scores, B times V. The mean is over the B examples.",
+            ),
+        ),
+        hints=(
+            "For one example: -log p_label = log(sum_u e^logit_u) - logit_label. Take the derivative of both terms.",
+            "The derivative of log(sum_u e^logit_u) by logit_v is p_v. The other term concerns only v = label.",
+            "Compute p with the largest score of each row subtracted first; change one entry a row; mind the mean.",
+        ),
+        inputs=scores,
+        forbidden=("minigen.ops.cross_entropy", "minigen.ops.softmax", "minigen.ops.log_softmax"),
+    ),
+    Exercise(
+        "02.judge",
+        "A judge of derivative rules",
+        reference=is_right,
+        alternatives=(is_right_in_directions, is_right_output_by_output),
+        wrong=(
+            (
+                judged_by_ones,
+                "This judge acquits rules that send the right gradients to the wrong places. Which cotangent do you "
+                "use, and what can it not see?",
+            ),
+            (
+                judged_with_tiny_step,
+                "This judge condemns every rule, right ones too. How long is your step, and how many digits are left?",
+            ),
+            (
+                judged_loosely,
+                "This judge lets small errors pass: one rule is wrong by 1%. How accurate are central differences?",
+            ),
+            (lambda f, vjp, x, rng: True, "This judge finds every rule right. What did it compare?"),
+        ),
+        hints=(
+            "Draw r of the shape of f(x). Now both sides are about one number: the sum of r * f(x).",
+            "Move one element of x up and down by 1e-5 and divide the change of that number by 2e-5.",
+            "Compare these slopes with vjp(x, r), by np.allclose with rtol=1e-4 and atol=1e-6.",
+        ),
+        inputs=lambda rng: (rng.normal(size=(4, 4)), int(rng.integers(1000))),
+        run=verdicts,
+        forbidden=("minigen.gradients.check_gradients",),
+        tries=3,
+    ),
+)
