@@ -13,7 +13,7 @@ import pytest
 from minigen import data, evaluate
 
 FOLDER = Path(data.__file__).parent
-digits_module, glyphs_module = sys.modules["minigen.data.digits"], sys.modules["minigen.data.glyphs"]
+digits_module, images_module = sys.modules["minigen.data.digits"], sys.modules["minigen.data.images"]
 
 
 # -- digits ------------------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_densities_lie_where_they_should():
 def test_glyphs_are_legible_labelled_and_inside_their_square():
     glyphs = data.glyphs(size=28, levels=256)
     assert glyphs.images.shape == (21 * 62, 28, 28) and glyphs.images.max() == 255
-    assert len(glyphs_module.FACES) == 21 and glyphs.labels[:62].tolist() == list(range(62))
+    assert len(images_module.FACES) == 21 and glyphs.labels[:62].tolist() == list(range(62))
     border = np.ones((28, 28), dtype=bool)
     border[1:-1, 1:-1] = False
     assert glyphs.images[:, border].max() < 20  # of 255: nothing spills into a neighbour

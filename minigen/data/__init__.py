@@ -4,7 +4,6 @@
 from minigen.data.batching import batches, crops
 from minigen.data.densities import checkerboard, two_moons
 from minigen.data.digits import Digits, digits, to_levels, to_signed
-from minigen.data.glyphs import Glyphs, glyphs
-from minigen.data.images import image_files
+from minigen.data.images import Glyphs, glyphs, image_files
 from minigen.data.series import Series, series, series_file
 from minigen.data.text import Text, as_text, colors, drop_repeats, python_manual, text_file
