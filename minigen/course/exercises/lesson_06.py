@@ -266,8 +266,8 @@ EXERCISES = (
             ),
             (
                 ("healthy", "B for A", "A for B"),
-                "Two of them sum to 1. A mask that hides too much is a proper distribution too; compare their costs and the "
-                "entries just below the diagonal.",
+                "Two of them sum to 1. A mask that hides too much is a proper distribution too; compare their costs "
+                "and the entries just below the diagonal.",
             ),
             (
                 ("A for B", "healthy", "B for A"),
