@@ -189,11 +189,16 @@ def test_series_as_the_datasheet_says(name, first, last, length, total, missing)
 
 def test_csv_files_of_many_kinds(tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_text('# by hand\n\n"day","level"\n2020-01-01,1.5\n"2020-07-01", 2\n2021-01,\n', encoding="utf-8-sig")
+    path.write_text('# by hand\n\n"month","level"\n2020,1.5\n"2020-07", 2\n2021-01,\n', encoding="utf-8-sig")
     series = data.series_file(path)
     assert series.time == pytest.approx([2020, 2020.5, 2021]) and series.source == "by hand"
     assert series.values[:2].tolist() == [1.5, 2] and np.isnan(series.values[2])
-    for content, message in (("t,v\n1,2\n2,two\n", "two"), ("t,v\n1\n", r"\['1'\]"), ("t,v\n", "no line")):
+    for content, message in (
+        ("t,v\n1,2\n2,two\n", "two"),
+        ("t,v\n1\n", r"\['1'\]"),
+        ("t,v\n2020-07-01,2\n", "2020-07-01"),
+        ("t,v\n", "no line"),
+    ):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(ValueError, match=message):
             data.series_file(path)

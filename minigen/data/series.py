@@ -2,7 +2,6 @@
 
 import csv
 import functools
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ def series(name: str) -> Series:
 
 
 def series_file(path: str | Path, encoding: str = "utf-8-sig") -> Series:
-    """A CSV file with a header: times (numbers, or dates like 1949-03 or 1949-03-31), then values; empty is missing.
+    """A CSV file with a header: times (numbers, or months like 1949-03), then values; an empty value is missing.
 
     Lines that begin with # say where the data came from. Raises OSError, or ValueError showing the line.
     """
@@ -47,7 +46,5 @@ def series_file(path: str | Path, encoding: str = "utf-8-sig") -> Series:
 
 
 def _year(text: str) -> float:
-    if "-" not in text[1:]:
-        return float(text)
-    day = date.fromisoformat(f"{text}-01"[:10])  # a month stands for its first day
-    return day.year + (day.month - 1) / 12 + (day.day - 1) / 365.25
+    year, _, month = text.partition("-")
+    return float(year) + (int(month or 1) - 1) / 12
