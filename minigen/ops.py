@@ -103,38 +103,19 @@ def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
     e = _one_plus_exp(-x)
     y = x / e
-
-    def vjp(g):  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
-        d = 1 - y
-        d /= e
-        d += y
-        d *= g
-        return d
-
-    return y, vjp
+    return y, lambda g: g * (y + (1 - y) / e)  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
 
 
 @op
 def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016): x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
     c = 2 * math.sqrt(2 / math.pi)
-    e = x * x
-    e *= -0.044715 * c
-    e -= c
-    e *= x  # -2u
-    e = _one_plus_exp(e)
+    e = _one_plus_exp(x * (x * x * (-0.044715 * c) - c))  # 1 + e^-2u
     y = x / e
 
-    def vjp(g):  # with s = sigmoid(2u) = 1 / e and h = y 2u' = y c (1 + 3 * 0.044715 x^2): y' = h + s (1 - h)
-        h = x * x
-        h *= 3 * 0.044715 * c
-        h += c
-        h *= y
-        d = 1 - h
-        d /= e
-        d += h
-        d *= g
-        return d
+    def vjp(g):  # with s = sigmoid(2u) = 1 / e and h = y 2u': y' = h + s (1 - h)
+        h = y * (x * x * (3 * 0.044715 * c) + c)
+        return g * (h + (1 - h) / e)
 
     return y, vjp
 
@@ -340,13 +321,7 @@ def softmax(x, axis=-1):
     """e^x / sum e^x along an axis."""
     y = np.exp(x - x.max(axis=axis, keepdims=True))
     y /= y.sum(axis=axis, keepdims=True)
-
-    def vjp(g):  # J^T g = y (g - <g, y>)
-        d = g * y
-        d -= y * d.sum(axis=axis, keepdims=True)
-        return d
-
-    return y, vjp
+    return y, lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True))  # J^T g = y (g - <g, y>)
 
 
 @op
@@ -363,20 +338,18 @@ def cross_entropy(logits, targets):
     targets = _indices("targets", targets, logits.shape[-1])
     if targets.shape != logits.shape[:-1] or not targets.size:
         raise ValueError("targets need the shape of logits without its last axis, and at least one element")
-    p = _rows(logits)
-    places = np.arange(len(p)), targets.ravel()
-    p = p - p.max(axis=1, keepdims=True)
-    chosen = p[places]
-    np.exp(p, out=p)
+    rows = _rows(logits)
+    places = np.arange(len(rows)), targets.ravel()
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    p = np.exp(shifted)
     total = p @ ones(p.shape[1], p.dtype)
 
     def vjp(g):  # (softmax - one-hot) / n
-        scale = g / len(p)
-        d = p * (scale / total)[:, None]
-        d[places] -= scale
+        d = p * (g / len(p) / total)[:, None]
+        d[places] -= g / len(p)
         return d.reshape(logits.shape)
 
-    return (np.log(total) - chosen).mean(), vjp
+    return (np.log(total) - shifted[places]).mean(), vjp
 
 
 @op
@@ -386,8 +359,7 @@ def mse_loss(x, target):
         raise ValueError("x and target need the same shape, and at least one element")
     difference = x - target
     flat = difference.ravel()
-    scale = 2 / x.size
-    return flat @ flat / x.size, lambda g: difference * (scale * g), lambda g: difference * (-scale * g)
+    return flat @ flat / x.size, lambda g: difference * (2 * g / x.size), lambda g: difference * (-2 * g / x.size)
 
 
 @joint_op
@@ -399,29 +371,19 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     C = x.shape[-1] if x.ndim else 0
     if normalized_shape not in (C, (C,)):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
-    over_columns = ones(C, x.dtype)
-    rows = _rows(x)
-    z = rows - (rows @ over_columns / C)[:, None]
-    deviation = 1 / np.sqrt(np.square(z) @ over_columns / C + x.dtype.type(eps))
-    z *= deviation[:, None]
-    y = z * weight if weight is not None else z
-    if bias is not None:
-        y = y + bias
+    rows, columns = _rows(x), ones(C, x.dtype)
+    z = rows - (rows @ columns / C)[:, None]
+    deviation = np.sqrt(z * z @ columns / C + x.dtype.type(eps))[:, None]
+    z /= deviation
+    scale = columns if weight is None else weight
+    y = z * scale if bias is None else z * scale + bias
 
     def vjp(g):
-        g = _rows(g)
+        g, over_rows = _rows(g), ones(len(rows), g.dtype)
         gz = g * z
-        over_rows = ones(len(rows), g.dtype)
-        g_weight = over_rows @ gz if weight is not None else None
-        g_bias = over_rows @ g if bias is not None else None
-        scale = over_columns if weight is None else weight
         # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
-        d = g * scale
-        d -= (d @ over_columns / C)[:, None]
-        np.multiply(z, (gz @ scale / C)[:, None], out=gz)
-        d -= gz
-        d *= deviation[:, None]
-        return d.reshape(x.shape), None, g_weight, g_bias
+        d = (g * scale - (g @ scale / C)[:, None] - z * (gz @ scale / C)[:, None]) / deviation
+        return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 
     return y.reshape(x.shape), vjp
 
