@@ -111,51 +111,41 @@ def scores(rng):
 # -- exercise 4 --------------------------------------------------------------------------------------------------------
 
 
-def differences(f, x, r, h=1e-5):
+def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None):
+    """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and v."""
+    for _ in range(3):
+        v = rng.normal(size=x.shape)
+        change = (f(x + step * v) - f(x - step * v)) / (2 * step)  # J v
+        r = rng.normal(size=change.shape) if draw is None else draw(change.shape)
+        along = (r * change).sum()
+        if abs(along - (vjp(x, r) * v).sum()) > tolerance * (1 + abs(along)):
+            return False
+    return True
+
+
+def is_right_in_one_direction(f, vjp, x, rng):  # one v, many r: f is called twice
+    v = rng.choice([-1.0, 1.0], size=x.shape)
+    change = (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6
+    rs = rng.normal(size=(20, *change.shape))
+    return np.allclose([(r * change).sum() for r in rs], [(vjp(x, r) * v).sum() for r in rs], rtol=1e-4, atol=1e-5)
+
+
+def is_right_by_its_jacobian(f, vjp, x, rng):  # all of J from the rule, one output at a time, times v
+    v = 1e-5 * rng.normal(size=x.shape)
+    change = f(x + v) - f(x - v)
+    unit = np.eye(change.size).reshape(-1, *change.shape)
+    said = np.array([(vjp(x, r) * v).sum() for r in unit]).reshape(change.shape)
+    return np.abs(change - 2 * said).max() < 1e-4 * np.abs(change).max()
+
+
+def judged_element_by_element(f, vjp, x, rng):
+    r = rng.normal(size=f(x).shape)
     slopes = np.zeros(x.shape)
     for i in np.ndindex(x.shape):
         step = np.zeros(x.shape)
-        step[i] = h
-        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / (2 * h)
-    return slopes
-
-
-def is_right(f, vjp, x, rng):
-    r = rng.normal(size=f(x).shape)
-    return np.allclose(vjp(x, r), differences(f, x, r), rtol=1e-4, atol=1e-6)
-
-
-def is_right_in_directions(f, vjp, x, rng):  # <r, J v> = <J^T r, v>, for a few random r and v
-    for _ in range(5):
-        r, v = rng.normal(size=f(x).shape), rng.normal(size=x.shape)
-        pushed = (r * (f(x + 1e-5 * v) - f(x - 1e-5 * v))).sum() / 2e-5
-        if abs(pushed - (vjp(x, r) * v).sum()) > 1e-5 * (1 + abs(pushed)):
-            return False
-    return True
-
-
-def is_right_output_by_output(f, vjp, x, rng):  # one cotangent for each output: all of the Jacobian
-    for i in np.ndindex(f(x).shape):
-        r = np.zeros(f(x).shape)
-        r[i] = 1
-        if np.abs(vjp(x, r) - differences(f, x, r)).max() > 1e-5:
-            return False
-    return True
-
-
-def judged_by_ones(f, vjp, x, rng):
-    r = np.ones(f(x).shape)
-    return np.allclose(vjp(x, r), differences(f, x, r), rtol=1e-4, atol=1e-6)
-
-
-def judged_with_tiny_step(f, vjp, x, rng):
-    r = rng.normal(size=f(x).shape)
-    return np.allclose(vjp(x, r), differences(f, x, r, h=1e-15), rtol=1e-4, atol=1e-6)
-
-
-def judged_loosely(f, vjp, x, rng):
-    r = rng.normal(size=f(x).shape)
-    return np.allclose(vjp(x, r), differences(f, x, r), rtol=0.1, atol=0.1)
+        step[i] = 1e-5
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / 2e-5
+    return np.allclose(vjp(x, r), slopes, rtol=1e-4, atol=1e-6)
 
 
 def running_sum_back(x, g):
@@ -181,11 +171,26 @@ RULES = (  # right and wrong ones in turn
 def verdicts(answer, x, seed):
     """What a judge says of the rules, shuffled: True for right, False for wrong."""
     rng = np.random.default_rng(seed)
-    said = [answer(*RULES[k], x, rng) for k in np.random.default_rng(seed).permutation(len(RULES))]
+    said = [answer(at_most_ten_calls(f), vjp, x, rng) for f, vjp in shuffled(RULES, seed)]
     for word in said:
         if not isinstance(word, (bool, np.bool_)):
             raise TypeError(f"a judge says True or False; this one said {word!r}")
     return np.array(said)
+
+
+def shuffled(rules, seed):
+    return [rules[k] for k in np.random.default_rng(seed).permutation(len(rules))]
+
+
+def at_most_ten_calls(f):
+    left = iter(range(10))
+
+    def counted(x):
+        if next(left, None) is None:
+            raise RuntimeError("f was called more than ten times")
+        return f(x)
+
+    return counted
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
@@ -307,27 +312,32 @@ EXERCISES = (
         "02.judge",
         "A judge of derivative rules",
         reference=is_right,
-        alternatives=(is_right_in_directions, is_right_output_by_output),
+        alternatives=(is_right_in_one_direction, is_right_by_its_jacobian),
         wrong=(
             (
-                judged_by_ones,
+                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, draw=np.ones),
                 "This judge acquits rules that send the right gradients to the wrong places. Which cotangent do you "
                 "use, and what can it not see?",
             ),
             (
-                judged_with_tiny_step,
+                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, step=1e-16),
                 "This judge condemns every rule, right ones too. How long is your step, and how many digits are left?",
             ),
             (
-                judged_loosely,
+                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, tolerance=0.1),
                 "This judge lets small errors pass: one rule is wrong by 1%. How accurate are central differences?",
+            ),
+            (
+                judged_element_by_element,
+                "This judge calls f again for every element of x. All elements can move at once, in one direction: "
+                "how much should <r, f(x)> change then, according to the rule?",
             ),
             (lambda f, vjp, x, rng: True, "This judge finds every rule right. What did it compare?"),
         ),
         hints=(
-            "Draw r of the shape of f(x). Now both sides are about one number: the sum of r * f(x).",
-            "Move one element of x up and down by 1e-5 and divide the change of that number by 2e-5.",
-            "Compare these slopes with vjp(x, r), by np.allclose with rtol=1e-4 and atol=1e-6.",
+            "Move all of x at once, along a random array v: (f(x + h v) - f(x - h v)) / (2 h) is J v. Two calls of f.",
+            "The rule gives J^T r for any r. Which number can be had from J v and r, and also from J^T r and v?",
+            "sum(r * Jv) and sum(vjp(x, r) * v) are equal if the rule is right. Random r, h = 1e-5, a small tolerance.",
         ),
         inputs=lambda rng: (rng.normal(size=(4, 4)), int(rng.integers(1000))),
         run=verdicts,
