@@ -242,6 +242,18 @@ def test_langevin_settles_in_its_exact_stationary_distribution():
     assert variance / marginal - 1 < 0.15  # the price of a finite step
 
 
+def test_langevin_ends_with_the_last_prediction():
+    schedule, asked = schedules.flow(), []
+
+    def denoise(x, t):
+        asked.append(t)
+        return np.full_like(x, len(asked))
+
+    x = run(np.ones((2, 1)), [0.8, 0.4, 0.0], denoise, langevin(schedule, denoise, np.random.default_rng(0), repeats=3))
+    assert asked == [0.8] * 4 + [0.4] * 4
+    np.testing.assert_array_equal(x, 8)
+
+
 def test_annealed_langevin_finds_both_modes():
     # Mixture of weights 0.3 and 0.7 at -2 and 2. The share at -2 of 2000 draws: 0.3 within 0.08.
     schedule = schedules.variance_exploding()
