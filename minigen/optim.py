@@ -96,39 +96,26 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about lr, scaled by running means of the gradient and of its square (Kingma & Ba 2015, algorithm 1)."""
 
-    def __init__(
-        self, parameters, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
-    ) -> None:
+    def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(parameters, lr)
         if not all(0 <= b < 1 for b in betas):
             raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
         self.betas, self.eps = betas, eps
         self.first_moment = np.zeros_like(self._gradient)
         self.second_moment = np.zeros_like(self._gradient)
-        self._scratch = np.empty_like(self._gradient)
 
     def _update(self, values, gradient):
-        (b1, b2), k, s = self.betas, int(self.steps), self._scratch
-        self.first_moment *= b1  # m = b1 m + (1 - b1) g
-        self.first_moment += np.multiply(gradient, 1 - b1, out=s)
-        self.second_moment *= b2  # v = b2 v + (1 - b2) g^2
-        np.multiply(gradient, gradient, out=s)
-        s *= 1 - b2
-        self.second_moment += s
-        np.sqrt(self.second_moment, out=s)  # x -= lr m^ / (sqrt(v^) + eps), m^ = m / (1 - b1^k), v^ = v / (1 - b2^k)
-        s /= math.sqrt(1 - b2**k)
-        s += self.eps
-        np.divide(self.first_moment, s, out=s)
-        s *= self.lr / (1 - b1**k)
-        values -= s
+        (b1, b2), k = self.betas, int(self.steps)
+        self.first_moment = b1 * self.first_moment + (1 - b1) * gradient
+        self.second_moment = b2 * self.second_moment + (1 - b2) * (gradient * gradient)
+        size = np.sqrt(self.second_moment) / math.sqrt(1 - b2**k) + self.eps
+        values -= self.lr / (1 - b1**k) * self.first_moment / size
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on matrices only, not on biases and norms."""
 
-    def __init__(
-        self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
-    ) -> None:
+    def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01) -> None:
         super().__init__(parameters, lr, betas, eps)
         self.weight_decay = weight_decay
 
