@@ -1,0 +1,272 @@
+"""The checks of lesson 11: DDPM."""
+
+import numpy as np
+
+from minigen.course.exercise import Exercise
+
+STEPS = 6  # of the chain that the sampler is tried on
+
+
+def posterior_mean(clean, x, now, before):
+    kept = now / before  # 1 - beta
+    return (np.sqrt(before) * (1 - kept) * clean + np.sqrt(kept) * (1 - before) * x) / (1 - now)
+
+
+def posterior_mean_by_precision(clean, x, now, before):
+    """Two Gaussians multiplied: precisions add, and weight the two means."""
+    kept = now / before
+    of_x, of_clean = kept / (1 - kept), 1 / (1 - before)
+    return (of_x * x / np.sqrt(kept) + of_clean * np.sqrt(before) * clean) / (of_x + of_clean)
+
+
+def posterior_mean_by_gain(clean, x, now, before):
+    """As in the package: the share of the noise that is fresh."""
+    fresh = 1 - (now / (1 - now)) / (before / (1 - before))
+    return np.sqrt(before) * fresh * clean + np.sqrt(now / before) * (1 - before) / (1 - now) * x
+
+
+def noise_weight(now, before):
+    snr_now, snr_before = now / (1 - now), before / (1 - before)
+    return (snr_before - snr_now) / (2 * snr_now)
+
+
+def noise_weight_of_the_paper(now, before):
+    """DDPM eq. 12 with the small variance."""
+    beta = 1 - now / before
+    variance = beta * (1 - before) / (1 - now)
+    return beta**2 / (2 * variance * (1 - beta) * (1 - now))
+
+
+def denoise_signs(x, alpha, sigma):
+    return np.tanh(alpha * x / sigma**2)
+
+
+def denoise_signs_by_bayes(x, alpha, sigma):
+    plus, minus = (-((x - sign * alpha) ** 2) / (2 * sigma**2) for sign in (1, -1))
+    top = np.maximum(plus, minus)
+    plus, minus = np.exp(plus - top), np.exp(minus - top)
+    return (plus - minus) / (plus + minus)
+
+
+def chain(denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1):
+    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked at i + asked."""
+    x = start
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, before = alpha_bar[i], alpha_bar[i - 1]
+        mean = posterior_mean(denoise(x, i + asked), x, now, before)
+        beta = 1 - now / before
+        variance = beta * (1 - before) / (1 - now)
+        spread = np.sqrt(variance) if std is None else std(variance, beta)
+        x = mean + spread * noises[::noise_order][i] if i > 1 or noise_at_the_end else mean
+    return x
+
+
+def sample(denoise, alpha_bar, start, noises):
+    x = start
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, before = alpha_bar[i], alpha_bar[i - 1]
+        beta = 1 - now / before
+        clean = denoise(x, i)
+        x = (np.sqrt(before) * beta * clean + np.sqrt(1 - beta) * (1 - before) * x) / (1 - now)
+        if i > 1:
+            x = x + np.sqrt(beta * (1 - before) / (1 - now)) * noises[i]
+    return x
+
+
+def sample_by_noise_guess(denoise, alpha_bar, start, noises):
+    """DDPM's algorithm 2: the mean in terms of the guessed noise."""
+    beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    x = start
+    for i in reversed(range(1, len(alpha_bar))):
+        b, sigma = beta[i - 1], np.sqrt(1 - alpha_bar[i])
+        guess = (x - np.sqrt(alpha_bar[i]) * denoise(x, i)) / sigma
+        x = (x - b / sigma * guess) / np.sqrt(1 - b)
+        x = x + np.sqrt(b * (1 - alpha_bar[i - 1])) / sigma * noises[i]  # alpha_bar[0] = 1: no noise at the end
+    return x
+
+
+def two_alpha_bars(rng):
+    now = rng.uniform(0.1, 0.6, size=4)
+    return now, now + rng.uniform(0.1, 0.9, size=4) * (1 - now)
+
+
+def sampler_inputs(rng):
+    alpha_bar = np.append(1, np.sort(rng.uniform(0.02, 0.98, size=STEPS))[::-1])
+    return alpha_bar, rng.normal(size=(5, 2)), rng.normal(size=(STEPS + 1, 5, 2))
+
+
+def run_sampler(answer, alpha_bar, start, noises):
+    def denoise(x, i):  # of data N(0.5, 0.3), and it knows only steps 0 .. STEPS
+        alpha, noise = np.sqrt(alpha_bar[i]), 1 - alpha_bar[i]
+        return 0.5 + 0.3 * alpha / (0.3 * alpha**2 + noise) * (x - 0.5 * alpha)
+
+    return answer(denoise, alpha_bar, start, noises)
+
+
+EXERCISES = (
+    Exercise(
+        "11.bugs",
+        "Three bugs named from plots and numbers",
+        reference="231",
+        alternatives=(" 231", "231 "),
+        wrong=(
+            ("123", "This has none of the three right. In which run does the curve leave the dotted line at once?"),
+            (
+                "213",
+                "A is right. Which of the other two clouds is wrong in shape, and which is only blurred at the end?",
+            ),
+            ("321", "C is right. A and B are swapped: whose curve is off at the start, and whose only at the end?"),
+            ("132", "B is right. A and C are swapped: in which of them do the points end where they should?"),
+            ("312", "This has none of the three right. Noise at the last step cannot change the curve before i = 1."),
+        ),
+        hints=(
+            "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts only there?",
+            "Of the other two: one curve follows the dotted line until the last step, one leaves it well before.",
+            "A denoiser that believes in too little noise leaves some at every level; noise at the end only blurs.",
+        ),
+    ),
+    Exercise(
+        "11.posterior_mean",
+        "The mean of the way back when the clean thing is known",
+        reference=posterior_mean,
+        alternatives=(posterior_mean_by_precision, posterior_mean_by_gain),
+        wrong=(
+            (
+                lambda clean, x, now, before: (
+                    (before * (1 - now / before) * clean + now / before * (1 - before) * x) / (1 - now)
+                ),
+                "This is what you get without the square roots: amplitudes go with roots of alpha_bar and 1 - beta.",
+            ),
+            (
+                lambda clean, x, now, before: (
+                    (np.sqrt(before) * (1 - now / before) * x + np.sqrt(now / before) * (1 - before) * clean)
+                    / (1 - now)
+                ),
+                "This is what you get with the two coefficients swapped. Which of them must vanish when before = 1?",
+            ),
+            (
+                lambda clean, x, now, before: (
+                    (np.sqrt(before) * (1 - now) * clean + np.sqrt(now) * (1 - before) * x) / (1 - now)
+                ),
+                "This is what you get with alpha_bar where one step's 1 - beta belongs. What does one step keep?",
+            ),
+            (
+                lambda clean, x, now, before: np.sqrt(before) * clean + 0 * x,
+                "This is the mean given the clean thing alone. The present x tells something about the noise as well.",
+            ),
+        ),
+        hints=(
+            "You need beta of this one step. The product up to now is the product before, times 1 - beta.",
+            "beta = 1 - now / before; put it into the formula for mu under 'By hand'.",
+        ),
+        inputs=lambda rng: (rng.normal(size=4), rng.normal(size=4), *two_alpha_bars(rng)),
+        forbidden=("minigen.schedules.Schedule.posterior",),
+    ),
+    Exercise(
+        "11.noise_weight",
+        "The weight of an error in the noise",
+        reference=noise_weight,
+        alternatives=(
+            noise_weight_of_the_paper,
+            lambda now, before: 0.5 * (before * (1 - now) / (now * (1 - before)) - 1),
+        ),
+        wrong=(
+            (
+                lambda now, before: (before / (1 - before) - now / (1 - now)) / 2,
+                "This is the weight of an error in the clean thing. How large is it when the noise is off by 1?",
+            ),
+            (
+                lambda now, before: before * (1 - now) / (now * (1 - before)) - 1,
+                "This is twice as much as it costs: look at the KL of two Gaussians again.",
+            ),
+            (
+                lambda now, before: (before / (1 - before) - now / (1 - now)) / 2 * now / (1 - now),
+                "This multiplies by the SNR. The clean error is sigma / alpha times the other: which power of SNR?",
+            ),
+            (
+                lambda now, before: np.ones_like(now),
+                "This is the simple loss, which drops the weight. What would the bound ask for?",
+            ),
+        ),
+        hints=(
+            "Steps 4 and 5 of the derivation each give one factor.",
+            "SNR = alpha_bar / (1 - alpha_bar). The weight is w / SNR_now.",
+        ),
+        inputs=two_alpha_bars,
+    ),
+    Exercise(
+        "11.denoise_signs",
+        "The exact denoiser of -1 and +1",
+        reference=denoise_signs,
+        alternatives=(denoise_signs_by_bayes, lambda x, alpha, sigma: 2 / (1 + np.exp(-2 * alpha * x / sigma**2)) - 1),
+        wrong=(
+            (
+                lambda x, alpha, sigma: np.sign(x),
+                "This is the more likely of the two values. The denoiser answers with an average: how sure can it be?",
+            ),
+            (
+                lambda x, alpha, sigma: np.tanh(alpha * x / sigma),
+                "This is what you get with sigma where its square belongs: write down the exponent of the Gaussian.",
+            ),
+            (
+                lambda x, alpha, sigma: 1 / (1 + np.exp(-2 * alpha * x / sigma**2)),
+                "This is the probability of +1. The average of +1 and -1 also needs the probability of -1.",
+            ),
+            (
+                lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2),
+                "This is the denoiser of Gaussian data with variance 1. Ours only take two values.",
+            ),
+            (
+                lambda x, alpha, sigma: np.tanh(2 * alpha * x / sigma**2),
+                "This is off by a factor 2 inside: the exponents differ by 2 alpha x / sigma^2; all of it?",
+            ),
+        ),
+        hints=(
+            "P(+1 | x) is proportional to exp(-(x - alpha)^2 / (2 sigma^2)); P(-1 | x) has x + alpha.",
+            "The average is (P(+1) - P(-1)) / (P(+1) + P(-1)). Expand the squares: most of both cancels.",
+            "(e^a - e^-a) / (e^a + e^-a) is tanh(a).",
+        ),
+        inputs=lambda rng: (rng.normal(size=6), rng.uniform(0.3, 0.9), rng.uniform(0.4, 0.9)),
+        forbidden=("minigen.oracles.IdealDenoiser", "minigen.oracles.GaussianMixture"),
+    ),
+    Exercise(
+        "11.sample",
+        "The whole sampler",
+        reference=sample,
+        alternatives=(sample_by_noise_guess, lambda *arguments: chain(*arguments)),
+        wrong=(
+            (
+                lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta), noise_at_the_end=True),
+                "This adds noise at the last step too. x_0 is the answer: nothing after it could clean it.",
+            ),
+            (
+                lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta)),
+                "This is what you get with the variance beta. It works too, but asked for here is beta tilde.",
+            ),
+            (
+                lambda *a: chain(*a, std=lambda variance, beta: variance),
+                "This multiplies the noise by the variance; noise of that variance has its root as standard deviation.",
+            ),
+            (
+                lambda *a: chain(*a, asked=-1),
+                "This tells the denoiser i - 1, but x is still at level i when it is asked.",
+            ),
+            (
+                lambda *a: chain(*a, std=lambda variance, beta: 0),
+                "This adds no noise at all. Each step draws from a Gaussian; its mean alone is not a sample.",
+            ),
+            (
+                lambda *a: chain(*a, noise_order=-1),
+                "This uses the noises in another order: noises[i] belongs to the step from i to i - 1.",
+            ),
+        ),
+        hints=(
+            "Start from sample_path in 'By hand'; only beta and the noise come from elsewhere.",
+            "In the step from i to i - 1: beta = 1 - alpha_bar[i] / alpha_bar[i - 1].",
+            "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
+        ),
+        inputs=sampler_inputs,
+        run=run_sampler,
+        forbidden=("minigen.schedules.Schedule.posterior", "minigen.sampling.ancestral", "minigen.sampling.ddim"),
+    ),
+)
