@@ -213,8 +213,8 @@ class Transformer:
         out = out.reshape(len(x), Y // p, X // p, C, p, p)
         return out.transpose(0, 3, 1, 4, 2, 5).reshape(x.shape)
 
-    def body(self, h: Tensor, t=None, label=None, caches=None) -> Tensor:
-        """Positions, layers and the last norm: (B, L, C) -> (B, L, C)."""
+    def body(self, h: Tensor, t=None, label=None, caches=None, maps: list | None = None) -> Tensor:
+        """Positions, layers and the last norm: (B, L, C) -> (B, L, C). Adds every layer's attention weights to maps."""
         start = caches[0].seen if caches else 0
         end = start + h.shape[1]
         if end > self.context:
@@ -224,6 +224,8 @@ class Transformer:
             h = h + self.conditioning(t, label, len(h)).reshape(len(h), 1, -1)
         mask = None if self.mask == "full" else self._mask[start:end, :end]
         for i, block in enumerate(self.blocks):
+            if maps is not None:
+                maps.append(block.attention.weights(block.norm1(h), mask))
             h = block(h, mask, caches[i] if caches else None)
         return self.norm(h)
 
@@ -233,12 +235,8 @@ class Transformer:
 
     def attention_maps(self, x: np.ndarray) -> np.ndarray:
         """Who looks at whom, for tokens x (B, L): (B, layers, H, L, L)."""
-        mask = self._mask[: x.shape[1], : x.shape[1]]
-        h = self.tokens(x) + self.positions.weight[: x.shape[1]]
         maps = []
-        for block in self.blocks:
-            maps.append(block.attention.weights(block.norm1(h), mask))
-            h = block(h, mask)
+        self.body(self.tokens(x), maps=maps)
         return np.stack(maps, axis=1)
 
 

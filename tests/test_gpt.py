@@ -270,7 +270,7 @@ def test_too_long_for_the_loss_or_the_maps_is_refused():
     gpt = small()
     with pytest.raises(ValueError, match="8 columns, but the context is 6"):
         gpt.loss(tokens((2, 8)))
-    with pytest.raises(ValueError, match="7 columns, but the context is 6"):
+    with pytest.raises(ValueError, match="7 positions, but its context is 6"):
         gpt.attention_maps(tokens((2, 7)))
 
 

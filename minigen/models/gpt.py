@@ -66,11 +66,8 @@ class GPT:
 
         Row i predicts token i; column 0 is the start token, column j the token j - 1.
         """
-        inputs = self._shifted(self._checked(x))
-        if inputs.shape[1] > self.context:
-            raise ValueError(f"attention_maps: {inputs.shape[1]} columns, but the context is {self.context}")
         with no_grad():
-            return self.network.attention_maps(inputs)
+            return self.network.attention_maps(self._shifted(self._checked(x)))
 
     def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
         """n sequences, (n, length) integers: the last state of `sample_walk`, which says what `how` can be."""
