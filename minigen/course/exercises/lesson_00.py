@@ -29,14 +29,17 @@ def put_back_by_copy(x, known, mask, noise, t):
 
 
 def levels(rng):
-    x = rng.integers(0, 17, size=(3, 4))
-    x.flat[:2] = 0, 16  # the ends are always there
+    highest = rng.integers(9, 16)  # never 16: stretching each array by its own maximum must not pass
+    x = rng.integers(0, highest, size=(3, 4))
+    x.flat[:2] = 0, highest
     return (x,)
 
 
 def some_counts(rng):
     batch = int(rng.integers(2, 20))
-    images = batch * int(rng.integers(2, 6)) + int(rng.integers(1, batch))  # the last batch is never full
+    images = batch * int(rng.integers(2, 6))
+    if rng.random() < 0.6:  # in the other tries the last batch is full
+        images += int(rng.integers(1, batch))
     return int(rng.integers(4, 17)), int(rng.integers(17, 60)), images, batch
 
 
@@ -75,6 +78,16 @@ EXERCISES = (
                 lambda x: x / 17 * 2 - 1,
                 "This is what you get with 17 as the highest level. There are 17 levels; which number has the last?",
             ),
+            (lambda x: x / 8, "This runs from 0 to 2: the length is right. Where should it begin?"),
+            (
+                lambda x: (x - 8) / 16,
+                "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far as it should.",
+            ),
+            (
+                lambda x: 2 * x / x.max() - 1,
+                "This takes the highest level of this array for 16: the same grey would become another number in the "
+                "next image.",
+            ),
             (lambda x: x / 16 - 1, "This runs from -1 to 0: it begins right, and goes half as far as it should."),
             (
                 lambda x: x // 8 - 1,
@@ -108,6 +121,10 @@ EXERCISES = (
             (
                 lambda side, steps, images, batch: (side**2 * (images // batch), steps * (images // batch)),
                 "This forgets the last batch, the one that is not full. It needs its passes too.",
+            ),
+            (
+                lambda side, steps, images, batch: (side**2 * (images // batch + 1), steps * (images // batch + 1)),
+                "This always counts one more batch at the end. What if the last batch is exactly full?",
             ),
             (
                 lambda side, steps, images, batch: (side * -(-images // batch), steps * -(-images // batch)),
