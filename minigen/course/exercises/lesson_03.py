@@ -132,7 +132,7 @@ EXERCISES = (
         alternatives=(" 312", "312 "),
         wrong=(
             ("321", "This swaps B and C. Which of the two starts with a loss that is not the loss of guessing?"),
-            ("132", "This swaps A and B. Whose gradient grows and swings, and who has the right run's curve exactly?"),
+            ("132", "This swaps A and B. Whose gradient only grows, and who has the right run's curves exactly?"),
             ("123", "This is the order of the list. Compare each run with the right one: first loss, gradient, bytes."),
             ("213", "Look at the bytes: one of the three needs twice the memory for the same numbers."),
             ("231", "Look at the bytes first: they settle one letter. Then at the first loss: what is log 50?"),
@@ -236,7 +236,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "The next layer sees the mean square of what leaves the ReLU: half of the values are 0, the others as before.",
+            "The next layer sees the mean square of what leaves the ReLU: half of it is 0, the rest as before.",
             "So the factor of one layer is fan_in * std^2 / 2. It must be 1.",
         ),
         inputs=lambda rng: (int(rng.integers(3, 1000)),),
