@@ -191,10 +191,10 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
                 continue
         elif output.output_type in ("display_data", "execute_result"):
             output.data = {kind: data for kind, data in output.data.items() if "widget" not in kind}
-            if not output.data:
-                continue
             if isinstance(output.data.get("text/plain"), str):
                 output.data["text/plain"] = clean_text(output.data["text/plain"])
+            if not any(output.data.values()):  # what a progress bar leaves behind
+                continue
             if "execution_count" in output:
                 output.execution_count = None
         cleaned.append(output)

@@ -8,8 +8,7 @@ _right: dict[str, bool] = {}
 
 def predict(name: str, answer: float | str | None, choices: tuple[str, ...] = ()) -> None:
     """Note your `answer` (a number, or one of `choices`) under `name`; None means no answer, and nothing stops you."""
-    if answer is ...:
-        answer = None
+    answer = None if answer is ... else answer.lower() if choices and isinstance(answer, str) else answer
     if answer is not None and choices and answer not in choices:
         raise ValueError(f"answer must be one of {', '.join(choices)}; got {answer!r}")
     if answer is not None and not choices and not isinstance(answer, Real):
