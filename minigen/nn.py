@@ -137,10 +137,9 @@ class KeyValueCache:
 
     def extend(self, qkv: np.ndarray) -> np.ndarray:
         """Add qkv (B, new, 3C); returns a read-only view of all so far (B, seen, 3C)."""
-        end = self.seen + qkv.shape[1]
-        self._buffer[:, self.seen : end] = qkv
-        self.seen = end
-        everything = self._buffer[:, :end]
+        start, self.seen = self.seen, self.seen + qkv.shape[1]
+        self._buffer[:, start : self.seen] = qkv
+        everything = self._buffer[:, : self.seen]
         everything.flags.writeable = False
         return everything
 

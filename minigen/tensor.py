@@ -111,10 +111,6 @@ class Tensor:
         """A copy of the value that may be written to."""
         return self._data.copy()
 
-    def detach(self) -> "Tensor":
-        """The same value without its history."""
-        return Tensor(self._data, requires_grad=False)
-
     def __len__(self) -> int:
         return len(self._data)
 

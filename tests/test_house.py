@@ -18,14 +18,17 @@ ROOMS = """tensor attention convolution ops gradients nn networks optim data sch
 checkpoints evaluate plots course compare""".split()
 MODELS = "markov linear made gpt ddpm score masked block".split()
 PLAIN_NUMPY = {"schedules", "data", "oracles"}
-CORE_BUDGET, FILE_BUDGET, ANNEX_BUDGET = 2600, 300, 1200
+CORE_BUDGET, FILE_BUDGET = 2600, 300
+ANNEXES = {"course": 1200, "compare": 1200, "checkpoints": 200}  # a hardened file format is no part of the story
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-CORE = [p for p in SOURCES if p.relative_to(PACKAGE).parts[0] not in ("course", "compare", "__main__.py")]
 
 
 def room(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+CORE = [p for p in SOURCES if room(p) not in (*ANNEXES, "__main__")]
 
 
 def imports(path: Path, inside_functions: bool = True):
@@ -94,9 +97,9 @@ def test_line_budgets():
     print(f"core: {sum(counts.values())} of {CORE_BUDGET} lines", counts)
     assert max(counts.values()) <= FILE_BUDGET, counts
     assert sum(counts.values()) <= CORE_BUDGET, counts
-    for annex in ("course", "compare"):
+    for annex, budget in ANNEXES.items():
         files = [p for p in SOURCES if room(p) == annex and p.parent.name != "exercises"]
-        assert sum(map(code_lines, files)) <= ANNEX_BUDGET, annex
+        assert sum(map(code_lines, files)) <= budget, annex
 
 
 def test_the_line_counter_counts_code_only(tmp_path):
@@ -110,7 +113,7 @@ def test_the_line_counter_counts_code_only(tmp_path):
 def python_texts():
     """(name, source) of every Python file and every notebook's code."""
     for path in [*SOURCES, *ROOT.glob("tests/**/*.py")]:
-        yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
     for path in ROOT.glob("lessons/**/*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
@@ -153,21 +156,30 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = mg.polts
 
 
+# Built and tested for lessons that are planned and not written yet, by the number of the lesson that will use them.
+WAITING = {
+    "two_moons": 12, "checkerboard": 12, "Dequantized": 12,  # score matching
+    "autocorrelation": 5, "partial_autocorrelation": 5, "order_criteria": 5,  # autoregression
+    "crps": 16, "interval_coverage": 16,  # sequences in time
+    "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
+    "glyphs": 17, "image_files": 17,  # head to head, also on data that a user brings
+}  # fmt: skip
+
+
 def test_every_public_name_of_the_core_is_used():
-    """By another definition of the package, by a lesson or a benchmark, or in README.md; tests do not count."""
+    """By another definition of the package, a lesson, a benchmark or README.md; tests and imports do not count."""
     used = (ROOT / "README.md").read_text(encoding="utf-8")
     texts = {name: source for name, source in python_texts() if not name.startswith("tests/test_")}
     words = {name: _words(source) for name, source in texts.items()}
-    unused = []
+    unused = set()
     for path in CORE:
-        own = str(path.relative_to(ROOT))
+        own = path.relative_to(ROOT).as_posix()
         for node in ast.parse(texts[own]).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                elsewhere = any(node.name in w for name, w in words.items() if name != own and "__init__" not in name)
-                here = words[own].count(node.name) > 1 if node.name in words[own] else False
-                if not elsewhere and not here and node.name not in used:
-                    unused.append(f"{own}: {node.name}")
-    assert not unused, unused
+                elsewhere = any(node.name in w for name, w in words.items() if name != own)
+                if not elsewhere and words[own].count(node.name) < 2 and node.name not in used:
+                    unused.add(node.name)
+    assert unused == set(WAITING), f"unused: {unused - set(WAITING)}; used by now: {set(WAITING) - unused}"
 
 
 def _words(source: str) -> list[str]:
@@ -175,7 +187,7 @@ def _words(source: str) -> list[str]:
     tree = ast.parse(source)
     found = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name)]
     found += [n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
-    found += [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.alias)]
+    found += [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     return found
 
 
