@@ -173,6 +173,10 @@ EXERCISES = (
                 lambda nats, dimensions: np.asarray(nats) / np.log(2) / dimensions,
                 "This is one number for each image. The exercise asks for the mean over the images.",
             ),
+            (
+                lambda nats, dimensions: np.sum(nats) / np.log(2) / dimensions,
+                "This is the sum over the images. The exercise asks for the mean over the images.",
+            ),
         ),
         hints=(
             "A fair coin costs 1 bit and log 2 nats. Which number do you divide by to get from the "
@@ -294,6 +298,11 @@ EXERCISES = (
             (
                 cheapest_set_of_each,
                 "This takes for each symbol the set that suits it best. No single order gives all of them those sets.",
+            ),
+            (
+                lambda cost: cost.min(axis=0).sum(),
+                "This takes the least entry of each column, even of sets that already hold the symbol; and no single "
+                "order gives every symbol the set that suits it best.",
             ),
             (
                 lambda cost: order_cost(cost, range(cost.shape[1])),
