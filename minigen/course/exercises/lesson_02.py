@@ -59,8 +59,8 @@ def take_first(x, index, g):
 
 
 def indices(rng):
-    index = rng.integers(0, 5, size=9)  # nine look-ups in five places: some place is taken twice
-    return rng.normal(size=5), index, rng.normal(size=9)
+    index = rng.integers(0, 5, size=9)  # nine look-ups in five places: some place is taken twice, the sixth never
+    return rng.normal(size=6), index, rng.normal(size=9)
 
 
 # -- exercise 3 --------------------------------------------------------------------------------------------------------
@@ -101,6 +101,18 @@ def cross_entropy_overflowing(logits, labels):
         return (e / e.sum(axis=1, keepdims=True) - one_hot(logits, labels)) / len(logits)
 
 
+def cross_entropy_by_columns(logits, labels):
+    d = softmax(logits)
+    d[:, labels] -= 1
+    return d / len(labels)
+
+
+def cross_entropy_underflowing(logits, labels):
+    with np.errstate(all="ignore"):
+        e = np.exp(logits - logits.max())
+        return (e / e.sum(axis=1, keepdims=True) - one_hot(logits, labels)) / len(logits)
+
+
 def scores(rng):
     logits = rng.normal(size=(4, 6))
     logits[0] *= 1000
@@ -111,10 +123,10 @@ def scores(rng):
 # -- exercise 4 --------------------------------------------------------------------------------------------------------
 
 
-def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None):
+def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None, move=None):
     """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and v."""
     for _ in range(3):
-        v = rng.normal(size=x.shape)
+        v = rng.normal(size=x.shape) if move is None else move(x.shape)
         change = (f(x + step * v) - f(x - step * v)) / (2 * step)  # J v
         r = rng.normal(size=change.shape) if draw is None else draw(change.shape)
         along = (r * change).sum()
@@ -148,6 +160,22 @@ def judged_element_by_element(f, vjp, x, rng):
     return np.allclose(vjp(x, r), slopes, rtol=1e-4, atol=1e-6)
 
 
+def judged_at_four_places(f, vjp, x, rng):
+    r = rng.normal(size=f(x).shape)
+    for k in rng.choice(x.size, 4, replace=False):
+        v = 1e-5 * (np.arange(x.size) == k).reshape(x.shape)
+        if not np.isclose(vjp(x, r).flat[k], (r * (f(x + v) - f(x - v))).sum() / 2e-5, rtol=1e-4, atol=1e-6):
+            return False
+    return True
+
+
+LOOKED_UP = np.array([9, 2, 14, 2, 0, 11])  # one place twice
+
+
+def look_up(x):
+    return x.ravel()[LOOKED_UP]
+
+
 def running_sum_back(x, g):
     return g[:, ::-1].cumsum(axis=1)[:, ::-1]
 
@@ -165,6 +193,8 @@ RULES = (  # right and wrong ones in turn
     (softmax, lambda x, g: softmax(x) * (g - g.mean(axis=1, keepdims=True))),
     (np.sin, lambda x, g: g * np.cos(x)),
     (np.sin, lambda x, g: -g * np.cos(x)),
+    (look_up, lambda x, g: take_vjp(x.ravel(), LOOKED_UP, g).reshape(x.shape)),
+    (look_up, lambda x, g: take_by_lost_duplicates(x.ravel(), LOOKED_UP, g).reshape(x.shape)),
 )
 
 
@@ -251,6 +281,10 @@ EXERCISES = (
                 "This is the mean over the uses of a number. Moving the number moves the loss through each of them.",
             ),
             (
+                lambda x, index, g: np.bincount(index, g),
+                "This ends at the largest index that was looked up. Elements of x behind it have a gradient too.",
+            ),
+            (
                 lambda x, index, g: g[index],
                 "This looks up g at the indices: the way forward once more. The way back sends g to the places.",
             ),
@@ -277,6 +311,20 @@ EXERCISES = (
                 cross_entropy_overflowing,
                 "This is what you get when e to the power of 1000 overflows and infinity is divided by infinity. "
                 "Softmax does not change when you subtract the same number from all the scores of a row.",
+            ),
+            (
+                cross_entropy_underflowing,
+                "This subtracts the largest score of all. A row far below it becomes all zeros, and 0 / 0 is left: "
+                "which score may each row subtract?",
+            ),
+            (
+                cross_entropy_by_columns,
+                "This takes 1 away in whole columns: d[:, labels] means all rows at these columns. Each row has one "
+                "right class of its own.",
+            ),
+            (
+                lambda logits, labels: (softmax(logits) - 1) * one_hot(logits, labels) / len(logits),
+                "This changes only the score of the right class. The other scores stand below the line of p too.",
             ),
             (
                 lambda logits, labels: softmax(logits) - one_hot(logits, labels),
@@ -324,13 +372,23 @@ EXERCISES = (
                 "This judge condemns every rule, right ones too. How long is your step, and how many digits are left?",
             ),
             (
-                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, tolerance=0.1),
+                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, tolerance=0.02),
                 "This judge lets small errors pass: one rule is wrong by 1%. How accurate are central differences?",
             ),
             (
                 judged_element_by_element,
-                "This judge calls f again for every element of x. All elements can move at once, in one direction: "
-                "how much should <r, f(x)> change then, according to the rule?",
+                "This judge calls f too often: once more for every element of x? All elements can move at once, in one "
+                "direction: how much should <r, f(x)> change then, according to the rule?",
+            ),
+            (
+                lambda f, vjp, x, rng: is_right(f, vjp, x, rng, move=np.ones),
+                "This judge moves all elements of x by the same amount, so it cannot see which of them a gradient "
+                "belongs to.",
+            ),
+            (
+                judged_at_four_places,
+                "This judge looks at a few elements of x, and one rule is wrong at another. Can all elements move in "
+                "one evaluation?",
             ),
             (lambda f, vjp, x, rng: True, "This judge finds every rule right. What did it compare?"),
         ),
