@@ -132,6 +132,16 @@ def enlarge_without_shift(table):
     return P
 
 
+def enlarge_newest_in_front(table):
+    V = len(table)
+    P = np.zeros((V * V, V * V))
+    for a in range(V):
+        for b in range(V):
+            for c in range(V):
+                P[a * V + b, c * V + b] = table[a, b, c]
+    return P
+
+
 def ring(n, stay, right, left):
     turn = np.roll(np.eye(n), 1, axis=1)
     return stay * np.eye(n) + right * turn + left * turn.T
@@ -205,7 +215,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "Three columns tell the three stories: the sums, the share of windows, the shape of the ladder.",
+            "Three things tell the three stories: the sums, the share of windows, the shape of the ladder.",
             "A probability for the next letter must sum to 1 over the next letters, whatever it scores.",
             "A model with honest test text gets worse at some order. One that has seen the answers does not.",
         ),
@@ -283,6 +293,11 @@ EXERCISES = (
                 enlarge_without_shift,
                 "This is what you get when (a, b) moves to (a, c). The pair is the last two symbols: which two are "
                 "the last two once c has come?",
+            ),
+            (
+                enlarge_newest_in_front,
+                "This is what you get when (a, b) moves to (c, b). In a pair the older symbol stands first: "
+                "which of b and c is the older?",
             ),
             (
                 lambda table: table.reshape(len(table) ** 2, len(table)),
