@@ -198,7 +198,7 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
             if "execution_count" in output:
                 output.execution_count = None
         cleaned.append(output)
-    return cleaned
+    return merged(cleaned)  # what stood on both sides of a removed output
 
 
 def merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
