@@ -41,7 +41,7 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
         raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
     for name, (owner, key, value) in places.items():
         if isinstance(value, Tensor):
-            value.data = np.array(arrays[name])
+            value.data = arrays[name]
         else:
             owner[key] = np.array(arrays[name])
 
@@ -66,8 +66,8 @@ def _walk(obj, path: str = "", seen: set | None = None) -> Iterator[tuple]:
 def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
     """torch's default, uniform in +-1/sqrt(fan_in); or normal with a given standard deviation."""
     if std is None:
-        return Tensor(rng.uniform(-(fan_in**-0.5), fan_in**-0.5, shape).astype(np.float32))
-    return Tensor(std * rng.standard_normal(shape, np.float32))
+        return Tensor(rng.uniform(-(fan_in**-0.5), fan_in**-0.5, shape).astype(np.float32, order="F"))
+    return Tensor(np.asfortranarray(std * rng.standard_normal(shape, np.float32)))
 
 
 class Linear:

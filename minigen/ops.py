@@ -78,7 +78,7 @@ def abs(x):
 @op
 def tanh(x):
     y = np.tanh(x)
-    return y, lambda g: g * (1 - y * y)
+    return y, lambda g: g - g * y * y
 
 
 @op
@@ -103,19 +103,39 @@ def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
     e = _one_plus_exp(-x)
     y = x / e
-    return y, lambda g: g * (y + (1 - y) / e)  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
+
+    def vjp(g):  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
+        d = 1 - y
+        d /= e
+        d += y
+        d *= g
+        return d
+
+    return y, vjp
 
 
 @op
 def gelu(x):
-    """GELU in its tanh form (Hendrycks & Gimpel 2016): x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)."""
-    c = 2 * math.sqrt(2 / math.pi)
-    e = _one_plus_exp(x * (x * x * (-0.044715 * c) - c))  # 1 + e^-2u
-    y = x / e
+    """GELU in its tanh form (Hendrycks & Gimpel 2016): x s, s = (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3)."""
+    c = math.sqrt(2 / math.pi)
+    s = x * x
+    s *= 0.044715 * c
+    s += c
+    s *= x
+    s = np.tanh(s)
+    s *= 0.5
+    s += 0.5
+    y = x * s
 
-    def vjp(g):  # with s = sigmoid(2u) = 1 / e and h = y 2u': y' = h + s (1 - h)
-        h = y * (x * x * (3 * 0.044715 * c) + c)
-        return g * (h + (1 - h) / e)
+    def vjp(g):  # s' = 2 s (1 - s) u', so y' = s + x s' = s + (1 - s) 2 y u'
+        d = x * x
+        d *= 6 * 0.044715 * c
+        d += 2 * c
+        d *= y
+        d *= 1 - s
+        d += s
+        d *= g
+        return d
 
     return y, vjp
 
@@ -287,14 +307,14 @@ def linear(x, weight, bias=None):
     return (
         y.reshape(*x.shape[:-1], len(weight)),
         lambda g: (_rows(g) @ weight).reshape(x.shape),
-        lambda g: _rows(g).T @ rows,
+        lambda g: (rows.T @ _rows(g)).T,  # column by column, as the weight lies in memory
         lambda g: ones(len(rows), g.dtype) @ _rows(g),
     )
 
 
 def _rows(x):
     """(..., C) -> (rows, C)."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @op
@@ -373,7 +393,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
     rows, columns = _rows(x), ones(C, x.dtype)
     z = rows - (rows @ columns / C)[:, None]
-    deviation = np.sqrt(z * z @ columns / C + x.dtype.type(eps))[:, None]
+    deviation = np.sqrt(z * z @ columns / C + eps)[:, None]
     z /= deviation
     scale = columns if weight is None else weight
     y = z * scale if bias is None else z * scale + bias
@@ -381,8 +401,10 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     def vjp(g):
         g, over_rows = _rows(g), ones(len(rows), g.dtype)
         gz = g * z
-        # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
-        d = (g * scale - (g @ scale / C)[:, None] - z * (gz @ scale / C)[:, None]) / deviation
+        d = g * scale  # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
+        d -= (d @ columns / C)[:, None]
+        d -= z * (gz @ scale / C)[:, None]
+        d /= deviation
         return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 
     return y.reshape(x.shape), vjp

@@ -48,7 +48,7 @@ class Optimizer:
         Raises:
             FloatingPointError: naming a parameter whose gradient has NaN or infinity; nothing was changed.
         """
-        gradients = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.ravel() for p in self._parameters.values()]
+        gradients = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.ravel("F") for p in self._parameters.values()]
         gradient = np.concatenate(gradients, out=self._gradient)
         with np.errstate(over="ignore"):
             norm = math.sqrt(gradient @ gradient)
@@ -67,7 +67,8 @@ class Optimizer:
 
 
 def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
-    return np.concatenate([p.data.ravel() for p in parameters.values()])
+    """All values one after the other; a matrix column by column, as it lies in memory (see `Tensor.data`)."""
+    return np.concatenate([p.data.ravel("F") for p in parameters.values()])
 
 
 def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
@@ -76,7 +77,7 @@ def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
     end = 0
     for p in parameters.values():
         start, end = end, end + p.size
-        p.data = values[start:end].reshape(p.shape)
+        p.data = values[start:end].reshape(p.shape, order="F")
 
 
 class SGD(Optimizer):
@@ -106,8 +107,10 @@ class Adam(Optimizer):
 
     def _update(self, values, gradient):
         (b1, b2), k = self.betas, int(self.steps)
-        self.first_moment = b1 * self.first_moment + (1 - b1) * gradient
-        self.second_moment = b2 * self.second_moment + (1 - b2) * (gradient * gradient)
+        self.first_moment *= b1
+        self.first_moment += (1 - b1) * gradient
+        self.second_moment *= b2
+        self.second_moment += (1 - b2) * gradient * gradient
         size = np.sqrt(self.second_moment) / math.sqrt(1 - b2**k) + self.eps
         values -= self.lr / (1 - b1**k) * self.first_moment / size
 

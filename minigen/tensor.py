@@ -13,13 +13,14 @@ Reverse-mode automatic differentiation (Baydin et al. 2018, section 3.2) in four
 import contextlib
 import ctypes
 import functools
-import heapq
 import inspect
 import itertools
 import math
 import os
 import sys
+from types import NoneType
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -35,12 +36,12 @@ class Node:
 
     __slots__ = ("birth", "dtype", "grad", "name", "parents", "rules", "shape")
 
-    def __init__(self, name: str, value: np.ndarray, parents: tuple, rules) -> None:
+    def __init__(self, name: str, parents, rules, shape: tuple, dtype: np.dtype) -> None:
         self.name = name
         self.parents = parents  # one Node an argument; None for an argument that needs no gradient
         self.rules = rules  # one vjp an argument, or one function that gives all gradients; None once used
-        self.shape = value.shape
-        self.dtype = value.dtype
+        self.shape = shape
+        self.dtype = dtype
         self.grad = None
         self.birth = next(_births)
 
@@ -63,26 +64,28 @@ class Tensor:
     def __init__(self, data, requires_grad: bool = True) -> None:
         if isinstance(data, Tensor):
             data = data._data
-        array = np.array(data, order="C")
+        array = np.array(data)
         if array.dtype.kind != "f":
             raise TypeError(f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)")
         if not isinstance(data, (np.ndarray, np.floating)):
             array = array.astype(np.float32)
-        array.flags.writeable = False
         self._data = array
-        self.node = Node("leaf", array, (), ()) if requires_grad else None
+        self.node = Node("leaf", (), (), array.shape, array.dtype) if requires_grad else None
 
     @property
     def data(self) -> np.ndarray:
         """The value, read-only: a later `backward` may need it. Assign a new array to replace it."""
-        return self._data
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
         if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
             came = f"{getattr(array, 'dtype', type(array).__name__)} {np.shape(array)}"
             raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
-        self._data = _constant(array, array.dtype)
+        # Column by column, so that x W^T reads W along its columns: three times faster where x has a dozen rows.
+        self._data = np.array(array, order="F", copy=array.flags.writeable or None)
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -137,7 +140,7 @@ class Tensor:
         waiting = [(self.node.birth, self.node)]  # a heap: the youngest node first
         leaves = []
         while waiting:
-            node = heapq.heappop(waiting)[1]
+            node = heappop(waiting)[1]
             g, rules, parents = gradients.pop(node), node.rules, node.parents
             if node.name == "leaf":
                 leaves.append((node, g))
@@ -145,13 +148,11 @@ class Tensor:
             if rules is None:
                 raise RuntimeError(f"backward: an earlier backward() freed the graph behind {node.name!r}")
             node.rules = node.parents = None  # free what the rules saved as soon as it was used
-            if callable(rules):
-                contributions = rules(g)
-            else:
-                contributions = [parent and rule(g) for parent, rule in zip(parents, rules)]
-            for parent, d in zip(parents, contributions):
+            together = rules(g) if callable(rules) else None
+            for i, parent in enumerate(parents):
                 if parent is None:
                     continue
+                d = together[i] if together else rules[i](g)
                 if d.shape != parent.shape:
                     d = _unbroadcast(d, parent.shape)
                 if d.dtype is not parent.dtype:
@@ -160,9 +161,9 @@ class Tensor:
                     gradients[parent] = gradients[parent] + d  # never in place: a rule may hand the same array to two
                 else:
                     gradients[parent] = d
-                    heapq.heappush(waiting, (parent.birth, parent))
+                    heappush(waiting, (parent.birth, parent))
         for node, g in leaves:
-            node.grad = np.array(g, order="C") if node.grad is None else np.asarray(node.grad + g)
+            node.grad = np.array(g) if node.grad is None else np.asarray(node.grad + g)
 
 
 def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
@@ -192,7 +193,7 @@ def _constant(value, dtype: np.dtype | None):
     if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
         value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
     if isinstance(value, np.ndarray) and value.flags.writeable:  # the caller may write to it before backward() reads it
-        value = value.copy()
+        value = value.copy(order="K")
         value.flags.writeable = False
     return value
 
@@ -213,34 +214,42 @@ def op(function: Callable, joint: bool = False) -> Callable:
             bound = signature.bind(*args, **settings)  # an array given by name: find its place
             bound.apply_defaults()
             args, settings = bound.args, bound.kwargs
-        dtype = None
-        for x in args:
-            if type(x) is Tensor and x._data.dtype is not dtype:
-                dtype = np.promote_types(x._data.dtype, dtype) if dtype else x._data.dtype
-        arrays = [x._data if type(x) is Tensor else x if type(x) is float else _constant(x, dtype) for x in args]
-        parents = [x.node if type(x) is Tensor else None for x in args]
+        arrays, parents, dtype, constants = [], [], None, False
+        for x in args:  # this loop runs for every op: what it does not need for numbers, it does not do
+            if type(x) is Tensor:
+                array = x._data
+                if array.dtype is not dtype:
+                    dtype = np.promote_types(array.dtype, dtype) if dtype else array.dtype
+                arrays.append(array)
+                parents.append(x.node)
+            else:
+                arrays.append(x)
+                parents.append(None)
+                constants = constants or type(x) not in (float, int, NoneType)
+        if constants:
+            arrays = [a if type(x) is Tensor else _constant(x, dtype) for x, a in zip(args, arrays)]
         try:
-            value, *rules = function(*arrays, **settings)
+            returned = function(*arrays, **settings)
         except (ValueError, IndexError) as error:
             kind = IndexError if type(error) is IndexError else ValueError
             shapes = ", ".join(str(a.shape) for a in arrays if isinstance(a, np.ndarray))
             raise kind(f"{name}: {error} [shapes {shapes}]") from None
+        value, rules = returned[0], returned[1:]
         if type(value) is not np.ndarray:
             value = np.asarray(value)
         if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f"):
             raise TypeError(f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind")
-        value.setflags(write=False)
         result = Tensor.__new__(Tensor)
         result._data = value
         result.node = None
         if _recording and any(parents):
             if joint:
                 rules = rules[0]
-            elif len(rules) < len(parents) or not all(rules):
-                rules += [None] * (len(parents) - len(rules))
+            elif len(rules) < len(parents) or None in rules:
+                rules += (None,) * (len(parents) - len(rules))
                 if any(parent and not rule for parent, rule in zip(parents, rules)):
                     raise TypeError(f"{name}: a Tensor came for an argument without gradient; give a number or ndarray")
-            result.node = Node(name, value, parents, rules)
+            result.node = Node(name, parents, rules, value.shape, dtype)
         return result
 
     return apply
