@@ -6,47 +6,51 @@ from minigen.tensor import ones, op
 
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C); mask (..., Q, L), True where it may look -> (B, H, Q, L)."""
-    q, k, _ = _heads(qkv, heads)
-    if mask is not None:
-        q = q[:, :, -mask.shape[-2] :]
+    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), with a mask as for `attention` -> (B, H, Q, L)."""
+    q, k, _ = _heads(qkv, heads, mask)
     weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
-    weights *= weights.dtype.type(q.shape[-1] ** -0.5)
-    if mask is not None and not (mask.dtype == bool and mask.all()):
-        if mask.dtype != bool or not mask.any(axis=-1).all():
-            raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
-        weights += np.where(mask, weights.dtype.type(0), weights.dtype.type(-np.inf))
+    weights *= q.shape[-1] ** -0.5
+    if mask is not None:
+        weights += additive_mask(mask) if mask.dtype == bool else mask
     weights -= weights.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
     weights /= (weights @ ones(weights.shape[-1], weights.dtype))[..., None]
     return weights
 
 
+def additive_mask(mask: np.ndarray) -> np.ndarray:
+    """What to add to the scores, 0 where mask is True and -inf where it is False: float32, read-only."""
+    if not mask.any(axis=-1).all():
+        raise ValueError("mask is True where a query may look, and lets every query look somewhere")
+    addend = np.where(mask, np.float32(0), np.float32(-np.inf))
+    addend.flags.writeable = False  # so that the engine need not copy it at every call
+    return addend
+
+
 @op
 def attention(qkv, heads, mask=None):
     """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
 
-    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look
-    (None: everywhere); the *last* Q positions ask, so that with a cache only new positions do -> (B, Q, C).
+    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look,
+    or what `additive_mask` makes of them (None: everywhere); the *last* Q positions ask, so that with a cache only new
+    positions do -> (B, Q, C).
     """
-    B, L, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     weights = attention_weights(qkv, heads, mask)
-    Q = weights.shape[2]
-    q, k, v = _heads(qkv, heads)  # views (B, H, L, D): no copies
-    q = q[:, :, L - Q :]
+    q, k, v = _heads(qkv, heads, mask)
+    B, L, C, Q = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3, q.shape[2]
     y = np.empty((B, Q, C), qkv.dtype)
     np.matmul(weights, v, out=_split(y, heads))
 
     def vjp(g):
         d_qkv = np.empty(qkv.shape, qkv.dtype) if Q == L else np.zeros(qkv.shape, qkv.dtype)
-        d_q, d_k, d_v = _heads(d_qkv, heads)
+        d_q, d_k, d_v = _heads(d_qkv, heads, mask)
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
         d = g_heads @ v.swapaxes(-1, -2)  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
         d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]
         d *= weights
-        d *= d.dtype.type((C // heads) ** -0.5)
-        np.matmul(d, k, out=d_q[:, :, L - Q :])
+        d *= (C // heads) ** -0.5
+        np.matmul(d, k, out=d_q)
         np.matmul(d.swapaxes(-1, -2), q, out=d_k)
         return d_qkv
 
@@ -59,9 +63,10 @@ def _split(x, heads):
     return x.reshape(B, L, heads, C // heads).transpose(0, 2, 1, 3)
 
 
-def _heads(qkv, heads):
-    """(B, L, 3C) -> three views (B, H, L, D)."""
+def _heads(qkv, heads, mask):
+    """(B, L, 3C) -> three views: of q, where positions ask, (B, H, Q, D), of k and v (B, H, L, D)."""
     B, L, packed = qkv.shape
     if packed % (3 * heads):
         raise ValueError(f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}")
-    return qkv.reshape(B, L, 3, heads, packed // (3 * heads)).transpose(2, 0, 3, 1, 4)
+    q, k, v = qkv.reshape(B, L, 3, heads, packed // (3 * heads)).transpose(2, 0, 3, 1, 4)
+    return q if mask is None else q[:, :, -mask.shape[-2] :], k, v

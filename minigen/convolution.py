@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minigen import winograd
 from minigen.tensor import joint_op, ones, op
 
 COLUMNS = 2**18  # numbers in the patches multiplied at a time: a megabyte, so that they stay in the cache
@@ -28,31 +29,28 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     O, C, k, _ = weight.shape
     if min(x.shape[2:]) + 2 * padding < k:
         raise ValueError(f"a {k}x{k} filter does not fit into the image, with a padding of {padding}")
-    kernel = weight.transpose(2, 3, 1, 0)  # (k, k, C, O)
     x = x.transpose(0, 2, 3, 1)
-    padded = _pad(x, padding)
-    out = _convolve(padded, kernel, stride)
+    kernel = weight.transpose(2, 3, 1, 0)  # (k, k, C, O)
+    out = _convolve(x, kernel, stride, padding)
     if bias is not None:
         out += bias
-
-    turned = stride == 1 and padding < k  # then x and out may change places in the formula
+    mirrored = stride == 1 and padding < k  # then x comes from out as out from x, with the kernel turned
 
     def vjp_x(g):
         g = g.transpose(0, 2, 3, 1)  # (B, Y', X', O)
-        if turned:  # a convolution with the kernel turned by half a circle
-            d = _convolve(_pad(g, k - 1 - padding), kernel[::-1, ::-1].swapaxes(2, 3), 1)
-            return d.transpose(0, 3, 1, 2)
-        d = np.zeros(padded.shape, g.dtype)
-        for i, j in np.ndindex(k, k):  # what out[y, x] saw through weight[i, j] was padded[stride y + i, stride x + j]
-            d[:, i:, j:][:, ::stride, ::stride][:, : g.shape[1], : g.shape[2]] += g @ kernel[i, j].T
-        _, Y, X, _ = x.shape
-        return d[:, padding : padding + Y, padding : padding + X].transpose(0, 3, 1, 2)
+        if mirrored:
+            return _convolve(g, _turned(kernel), 1, k - 1 - padding).transpose(0, 3, 1, 2)
+        return _scatter(g, kernel, stride, padding, x.shape[1:3]).transpose(0, 3, 1, 2)
 
     def vjp_weight(g):
         g = g.transpose(0, 2, 3, 1)
-        if turned and O < C:  # the patches of g are smaller than those of x
-            return _correlate(_pad(g, k - 1 - padding), k, 1, x)[::-1, ::-1].transpose(2, 3, 0, 1)
-        return _correlate(padded, k, stride, g).transpose(3, 2, 0, 1)
+        if winograd.pays(x, kernel, stride, padding):
+            d = winograd.correlate(x, g)
+        elif mirrored and O < C:  # the patches of g are smaller than those of x
+            d = _turned(_correlate(g, x, k, 1, k - 1 - padding))
+        else:
+            d = _correlate(x, g, k, stride, padding)
+        return d.transpose(3, 2, 0, 1)
 
     def vjp_bias(g):
         rows = g.transpose(0, 2, 3, 1).reshape(-1, O)
@@ -61,45 +59,65 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
 
-def _pad(x, padding):
-    """(B, Y, X, C) with zeros around Y and X, contiguous."""
-    if padding == 0:
-        return np.ascontiguousarray(x)
-    B, Y, X, C = x.shape
-    padded = np.zeros((B, Y + 2 * padding, X + 2 * padding, C), x.dtype)
-    padded[:, padding:-padding, padding:-padding] = x
-    return padded
+def _turned(kernel):
+    """The kernel of the transposed convolution: turned by half a circle, and both channels changed over."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _patches(x, k, stride):
-    """The k x k patches of x (B, Y, X, C), a few images at a time: which images, and (images Y' X', k k C)."""
-    B, Y, X, C = x.shape
-    image, row, column, number = x.strides
-    shape = B, (Y - k) // stride + 1, (X - k) // stride + 1, k, k * C  # k neighbours in a row lie side by side
-    patches = as_strided(x, shape, (image, stride * row, stride * column, row, number), writeable=False)
-    step = max(1, COLUMNS // max(1, shape[1] * shape[2] * k * k * C))
-    for start in range(0, B, step):
-        some = slice(start, start + step)
-        yield some, patches[some].reshape(-1, k * k * C)
-
-
-def _convolve(x, kernel, stride):
+def _convolve(x, kernel, stride, padding):
     """(B, Y, X, C) with kernel (k, k, C, O) -> (B, Y', X', O)."""
     k, _, C, O = kernel.shape
+    B, Y, X = x.shape[0], *((n + 2 * padding - k) // stride + 1 for n in x.shape[1:3])
+    if winograd.pays(x, kernel, stride, padding):
+        return winograd.convolve(x, kernel)
+    if stride == 1 and padding < k and 8 * O <= C:  # few numbers to add up, instead of many to copy
+        return _scatter(x, _turned(kernel), 1, k - 1 - padding, (Y, X))
     matrix = kernel.reshape(k * k * C, O)
-    out = np.empty((len(x), (x.shape[1] - k) // stride + 1, (x.shape[2] - k) // stride + 1, O), x.dtype)
-    for some, columns in _patches(x, k, stride):
-        np.matmul(columns, matrix, out=out[some].reshape(-1, O))
+    out = np.empty((B, Y, X, O), x.dtype)
+    for some, patches in _patches(x, k, stride, padding):
+        np.matmul(patches, matrix, out=out[some].reshape(-1, O))
     return out
 
 
-def _correlate(x, k, stride, y):
-    """d[i, j, c, o] = sum_byx x[b, stride y + i, stride x + j, c] y[b, y, x, o]: (k, k, C, O)."""
-    C, O = x.shape[3], y.shape[3]
+def _scatter(g, kernel, stride, padding, size):
+    """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). What x[y + i] gave to out[y], it gets from there."""
+    B, Y, X, O = g.shape
+    k, _, C, _ = kernel.shape
+    matrix = kernel.reshape(k * k * C, O).T
+    x = np.zeros((B, size[0] + 2 * padding, size[1] + 2 * padding, C), g.dtype)
+    for some in _portions(B, Y * X * k * k * C):
+        patches = (g[some].reshape(-1, O) @ matrix).reshape(-1, Y, X, k, k, C)
+        for i, j in np.ndindex(k, k):
+            x[some, i : i + stride * Y : stride, j : j + stride * X : stride] += patches[:, :, :, i, j]
+    return x[:, padding : padding + size[0], padding : padding + size[1]]
+
+
+def _correlate(x, g, k, stride, padding):
+    """The gradient by the kernel: d[i, j, c, o] = sum_byx padded[b, stride y + i, stride x + j, c] g[b, y, x, o]."""
+    C, O = x.shape[3], g.shape[3]
     d = np.zeros((k * k * C, O), x.dtype)
-    for some, columns in _patches(x, k, stride):
-        d += columns.T @ y[some].reshape(-1, O)
+    for some, patches in _patches(x, k, stride, padding):
+        d += patches.T @ g[some].reshape(-1, O)
     return d.reshape(k, k, C, O)
+
+
+def _patches(x, k, stride, padding):
+    """The k x k patches of x (B, Y, X, C), a few images at a time: which images, and (images Y' X', k k C)."""
+    B, Y, X, C = x.shape
+    padded = np.zeros((B, Y + 2 * padding, X + 2 * padding, C), x.dtype)
+    padded[:, padding : padding + Y, padding : padding + X] = x
+    image, row, column, number = padded.strides
+    shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C
+    strides = image, stride * row, stride * column, row, number  # k neighbours in a row lie side by side
+    patches = as_strided(padded, shape, strides, writeable=False)
+    for some in _portions(B, math.prod(shape[1:])):
+        yield some, patches[some].reshape(-1, k * k * C)
+
+
+def _portions(images, numbers):
+    """Slices of so many images that they have about COLUMNS numbers together."""
+    step = max(1, COLUMNS // max(1, numbers))
+    return [slice(start, start + step) for start in range(0, images, step)]
 
 
 @joint_op

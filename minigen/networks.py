@@ -196,8 +196,7 @@ class Transformer:
         self.conditioning = Conditioning(width, width, classes, rng=rng) if time or classes or shape else None
         self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
         self.norm = nn.LayerNorm(width, bias=False)
-        self._mask = attention_mask(mask, self.context, block_size)
-        self._mask.flags.writeable = False  # so that the engine need not copy it at every call
+        self._mask = ops.additive_mask(attention_mask(mask, self.context, block_size))
 
     def __call__(self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None) -> Tensor:
         """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. Given caches, x holds the new tokens."""

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from minigen.attention import attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
+from minigen.attention import additive_mask, attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
 from minigen.convolution import avg_pool2d, conv2d, group_norm, interpolate  # noqa: F401
 from minigen.tensor import Tensor, joint_op, ones, op
 
@@ -391,19 +391,19 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     C = x.shape[-1] if x.ndim else 0
     if normalized_shape not in (C, (C,)):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
-    rows, columns = _rows(x), ones(C, x.dtype)
-    z = rows - (rows @ columns / C)[:, None]
-    deviation = np.sqrt(z * z @ columns / C + eps)[:, None]
+    rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
+    z = rows - (rows @ average)[:, None]
+    deviation = np.sqrt(z * z @ average + eps)[:, None]
     z /= deviation
-    scale = columns if weight is None else weight
+    scale = ones(C, x.dtype) if weight is None else weight
     y = z * scale if bias is None else z * scale + bias
 
     def vjp(g):
         g, over_rows = _rows(g), ones(len(rows), g.dtype)
         gz = g * z
         d = g * scale  # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
-        d -= (d @ columns / C)[:, None]
-        d -= z * (gz @ scale / C)[:, None]
+        d -= (d @ average)[:, None]
+        d -= z * (gz @ (scale * average))[:, None]
         d /= deviation
         return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 

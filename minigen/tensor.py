@@ -177,9 +177,9 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=100)
-def ones(n: int, dtype: np.dtype) -> np.ndarray:
+def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
     """The vector that sums: `ones @ x` adds up the rows of x and `x @ ones` its columns, faster than `x.sum`."""
-    vector = np.ones(n, dtype)
+    vector = np.full(n, times, dtype)
     vector.flags.writeable = False
     return vector
 

@@ -19,7 +19,7 @@ def test_every_op_has_cases():
         for name, value in vars(ops).items()
         if inspect.isfunction(value) and not name.startswith("_") and value.__module__.startswith("minigen.")
     }
-    helpers = {"attention_weights", "op", "joint_op", "ones"}
+    helpers = {"additive_mask", "attention_weights", "op", "joint_op", "ones"}
     assert public - helpers == {case.op for case in CASES}
 
 
