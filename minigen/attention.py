@@ -8,6 +8,10 @@ from minigen.tensor import ones, op
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
     """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), with a mask as for `attention` -> (B, H, Q, L)."""
     q, k, _ = _heads(qkv, heads, mask)
+    return _weights(q, k, mask)
+
+
+def _weights(q, k, mask):
     weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
     weights *= q.shape[-1] ** -0.5
     if mask is not None:
@@ -35,8 +39,8 @@ def attention(qkv, heads, mask=None):
     or what `additive_mask` makes of them (None: everywhere); the *last* Q positions ask, so that with a cache only new
     positions do -> (B, Q, C).
     """
-    weights = attention_weights(qkv, heads, mask)
     q, k, v = _heads(qkv, heads, mask)
+    weights = _weights(q, k, mask)
     B, L, C, Q = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3, q.shape[2]
     y = np.empty((B, Q, C), qkv.dtype)
     np.matmul(weights, v, out=_split(y, heads))

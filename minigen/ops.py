@@ -103,41 +103,16 @@ def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
     e = _one_plus_exp(-x)
     y = x / e
-
-    def vjp(g):  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
-        d = 1 - y
-        d /= e
-        d += y
-        d *= g
-        return d
-
-    return y, vjp
+    return y, lambda g: g * (y + (1 - y) / e)  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
 
 
 @op
 def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016): x s, s = (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3)."""
     c = math.sqrt(2 / math.pi)
-    s = x * x
-    s *= 0.044715 * c
-    s += c
-    s *= x
-    s = np.tanh(s)
-    s *= 0.5
-    s += 0.5
+    s = np.tanh(x * (x * x * (0.044715 * c) + c)) * 0.5 + 0.5
     y = x * s
-
-    def vjp(g):  # s' = 2 s (1 - s) u', so y' = s + x s' = s + (1 - s) 2 y u'
-        d = x * x
-        d *= 6 * 0.044715 * c
-        d += 2 * c
-        d *= y
-        d *= 1 - s
-        d += s
-        d *= g
-        return d
-
-    return y, vjp
+    return y, lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c))  # s' = 2 s (1 - s) u'
 
 
 def _one_plus_exp(x):
@@ -301,7 +276,7 @@ def linear(x, weight, bias=None):
     if x.shape[-1:] != weight.shape[1:]:
         raise ValueError("x is (..., in), weight (out, in)")
     rows = _rows(x)  # one flat product: NumPy loops over the leading axes otherwise
-    y = rows @ weight.T
+    y = rows.dot(weight.T)  # as `@`, and half a microsecond less, which counts where one token is sampled
     if bias is not None:
         y += bias
     return (
@@ -392,8 +367,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     if normalized_shape not in (C, (C,)):
         raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
     rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
-    z = rows - (rows @ average)[:, None]
-    deviation = np.sqrt(z * z @ average + eps)[:, None]
+    z = rows - rows.dot(average)[:, None]
+    deviation = np.sqrt((z * z).dot(average) + eps)[:, None]
     z /= deviation
     scale = ones(C, x.dtype) if weight is None else weight
     y = z * scale if bias is None else z * scale + bias

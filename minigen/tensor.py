@@ -18,7 +18,6 @@ import itertools
 import math
 import os
 import sys
-from types import NoneType
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 
@@ -26,6 +25,7 @@ import numpy as np
 
 _births = itertools.count(0, -1)  # counts down, because a heap gives the smallest number first: the youngest node
 _recording = True
+_PLAIN = {float, int, type(None)}  # constants that an op may use as they are
 
 
 class Node:
@@ -225,7 +225,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
             else:
                 arrays.append(x)
                 parents.append(None)
-                constants = constants or type(x) not in (float, int, NoneType)
+                constants = constants or type(x) not in _PLAIN
         if constants:
             arrays = [a if type(x) is Tensor else _constant(x, dtype) for x, a in zip(args, arrays)]
         try:
