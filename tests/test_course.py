@@ -266,6 +266,15 @@ def test_numbers_and_words_can_be_answers():
     word = replace(EXAMPLE, reference="targets not shifted", forbidden=())
     assert judge(word, " Targets not shifted").status == "passed"
     assert "targets" not in report(judge(word, "wrong axis"))
+    text = report(judge(word, 3))
+    assert "this is a number, where a string belongs" in text and "think" not in text, "the type says it all"
+
+
+def test_spellings_that_mean_the_same_are_made_the_same():
+    word = replace(EXAMPLE, reference="231", wrong=(("123", "none"),), forbidden=(), tidy=lambda a: str(a).strip())
+    assert judge(word, 231).status == judge(word, "231 ").status == "passed"
+    assert judge(word, 123).think == "none" and judge(word, None).status == "not attempted"
+    assert "this is a function, where a string belongs" in judge(word, len).wrong
 
 
 def test_whole_numbers_nan_and_unsigned_integers_are_compared_with_care():
@@ -325,11 +334,14 @@ def test_a_prediction_is_scored_and_a_missing_one_stops_nobody(capsys, monkeypat
     predict("99.d", "a", choices=("a", "b"))
     reveal("99.d", "a")
     reveal("99.never_asked", 1.5)
+    predict("99.e", 5)
+    reveal("99.e", 10, think="Nobody could know.")
     out = capsys.readouterr().out.splitlines()
     assert out[1] == "99.a: it is 0.62. You said 0.6: right. (1 of 1 right so far)"
     assert out[3] == "99.b: it is 228 MiB. You said 10: off by 218. What did you leave out? (1 of 2 right so far)"
     assert "no prediction yet" in out[4] and out[5] == "99.c: it is b."
     assert out[7].endswith("right. (2 of 3 right so far)") and out[8] == "99.never_asked: it is 1.5."
+    assert out[10] == "99.e: it is 10. You said 5: off by 5. Nobody could know. (2 of 4 right so far)"
     with pytest.raises(ValueError, match="one of a, b"):
         predict("99.d", "c", choices=("a", "b"))
     with pytest.raises(TypeError, match="number"):

@@ -35,5 +35,6 @@ def report(verdict: Verdict) -> str:
     if verdict.right:
         lines.append(f"  right: {verdict.right}")
     lines.append(f"  wrong: {verdict.wrong}")
-    lines.append(f"  think: {verdict.think or f'no common mistake looks like this; hint({verdict.id!r}) helps.'}")
+    if verdict.think or not verdict.wrong.startswith("wrong type"):  # a wrong type says it all
+        lines.append(f"  think: {verdict.think or f'no common mistake looks like this; hint({verdict.id!r}) helps.'}")
     return "\n".join(lines)

@@ -38,6 +38,7 @@ class Exercise:
     hints: tuple[str, ...]  # in steps, from a nudge to nearly there; never the answer
     inputs: Callable[[np.random.Generator], tuple] = lambda rng: ()  # fresh arguments, one call for each try
     run: Callable = call  # run(answer, *arguments) -> what is compared; for classes, samplers, functions in results
+    tidy: Callable = lambda answer: answer  # for a number or a word: spellings that mean the same, made the same
     forbidden: tuple[str, ...] = ()  # dotted names of functions that fail while the answer runs
     tolerance: float = 1e-5  # |got - expected| <= tolerance * (1 + |expected|)
     tries: int = 5
@@ -125,7 +126,9 @@ def arguments_of(exercise: Exercise, k: int) -> tuple:
 
 def outcome(exercise: Exercise, answer: Any, arguments: tuple) -> Any:
     """What an answer gives on these arguments: a value, or the exception it raises."""
-    if not callable(answer) or not callable(exercise.reference):
+    if not callable(exercise.reference):
+        return answer if callable(answer) else exercise.tidy(answer)
+    if not callable(answer):
         return answer
     try:
         return exercise.run(answer, *arguments)
@@ -209,7 +212,7 @@ def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
         return Difference(Layer.TYPE, "", f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs")
     if isinstance(expected, str):
         agree = got.strip().lower() == expected.strip().lower()
-        return None if agree else Difference(Layer.VALUES, "type", "another word belongs here")
+        return None if agree else Difference(Layer.VALUES, "type", "another answer belongs here")
     if isinstance(expected, (tuple, list)):
         if len(got) != len(expected):
             words = f"wrong length: {len(got)} entries, where {len(expected)} belong"

@@ -20,10 +20,13 @@ def predict(name: str, answer: float | str | None, choices: tuple[str, ...] = ()
         print(f"{name}: you say {answer}. The next cells will show.")
 
 
-def reveal(name: str, truth: float | str, within: float | None = None, unit: str = "") -> None:
+def reveal(
+    name: str, truth: float | str, within: float | None = None, unit: str = "", think: str = "What did you leave out?"
+) -> None:
     """Score the prediction `name` against `truth`, a measured number or the right choice.
 
-    A number is right if it is at most `within` away (in the unit of the truth; default a tenth of it).
+    A number is right if it is at most `within` away (in the unit of the truth; default a tenth of it); `think` is
+    what a learner hears whose number is not.
     """
     said = _predictions.get(name)
     message = f"{name}: it is {truth if isinstance(truth, str) else digits(truth)}{' ' + unit if unit else ''}."
@@ -34,7 +37,7 @@ def reveal(name: str, truth: float | str, within: float | None = None, unit: str
         else:
             off = abs(said - truth)
             _right[name] = bool(off <= (abs(truth) / 10 if within is None else within))
-            verdict = "right." if _right[name] else f"off by {digits(off)}. What did you leave out?"
+            verdict = "right." if _right[name] else f"off by {digits(off)}. {think}"
         message += f" You said {said}: {verdict} ({sum(_right.values())} of {len(_right)} right so far)"
     print(message)
 

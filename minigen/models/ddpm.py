@@ -176,15 +176,18 @@ class DDPM:
         return _per_example(ratio + (alpha / s * x.astype(np.float64)) ** 2 - 1 - np.log(ratio)) / 2
 
     def _step_cost(self, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """KL(q(x_i-1 | x_i, x) || p(x_i-1 | x_i)) at t = i / T (eq. 8): w |x - denoised|^2, both having beta tilde."""
+        """KL(q(x_after | x_now, x) || p(x_after | x_now)), now = t = i / T, after = t - 1 / T (eq. 8).
+
+        Both have the variance beta tilde, so it is w |x - denoised|^2.
+        """
         x_t = self.q_sample(x, rng.standard_normal(x.shape, np.float32), t)
         return self._step_weight(t) * _per_example((x.astype(np.float64) - self.denoise(x_t, t)) ** 2)
 
     def _step_weight(self, t) -> np.ndarray:
         """w = (SNR(t - 1/T) - SNR(t)) / 2; for the first step SNR(t) / 2, as the decoder has the variance 1 / SNR."""
         i = np.round(np.asarray(t) * self.steps)
-        before, now = np.exp(self.schedule.log_snr((i - 1) / self.steps)), np.exp(self.schedule.log_snr(t))
-        return np.where(i == 1, now, before - now) / 2
+        after, now = np.exp(self.schedule.log_snr((i - 1) / self.steps)), np.exp(self.schedule.log_snr(t))
+        return np.where(i == 1, now, after - now) / 2
 
     def _decoder_cost(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """-log p(x | x_1): normal around the denoised x_1, integrated over the width of the grey level (eq. 13)."""

@@ -7,33 +7,33 @@ from minigen.course.exercise import Exercise
 STEPS = 6  # of the chain that the sampler is tried on
 
 
-def posterior_mean(clean, x, now, before):
-    kept = now / before  # 1 - beta
-    return (np.sqrt(before) * (1 - kept) * clean + np.sqrt(kept) * (1 - before) * x) / (1 - now)
+def posterior_mean(clean, x, now, after):
+    kept = now / after  # 1 - beta
+    return (np.sqrt(after) * (1 - kept) * clean + np.sqrt(kept) * (1 - after) * x) / (1 - now)
 
 
-def posterior_mean_by_precision(clean, x, now, before):
+def posterior_mean_by_precision(clean, x, now, after):
     """Two Gaussians multiplied: precisions add, and weight the two means."""
-    kept = now / before
-    of_x, of_clean = kept / (1 - kept), 1 / (1 - before)
-    return (of_x * x / np.sqrt(kept) + of_clean * np.sqrt(before) * clean) / (of_x + of_clean)
+    kept = now / after
+    of_x, of_clean = kept / (1 - kept), 1 / (1 - after)
+    return (of_x * x / np.sqrt(kept) + of_clean * np.sqrt(after) * clean) / (of_x + of_clean)
 
 
-def posterior_mean_by_gain(clean, x, now, before):
+def posterior_mean_by_gain(clean, x, now, after):
     """As in the package: the share of the noise that is fresh."""
-    fresh = 1 - (now / (1 - now)) / (before / (1 - before))
-    return np.sqrt(before) * fresh * clean + np.sqrt(now / before) * (1 - before) / (1 - now) * x
+    fresh = 1 - (now / (1 - now)) / (after / (1 - after))
+    return np.sqrt(after) * fresh * clean + np.sqrt(now / after) * (1 - after) / (1 - now) * x
 
 
-def noise_weight(now, before):
-    snr_now, snr_before = now / (1 - now), before / (1 - before)
-    return (snr_before - snr_now) / (2 * snr_now)
+def noise_weight(now, after):
+    snr_now, snr_after = now / (1 - now), after / (1 - after)
+    return (snr_after - snr_now) / (2 * snr_now)
 
 
-def noise_weight_of_the_paper(now, before):
+def noise_weight_of_the_paper(now, after):
     """DDPM eq. 12 with the small variance."""
-    beta = 1 - now / before
-    variance = beta * (1 - before) / (1 - now)
+    beta = 1 - now / after
+    variance = beta * (1 - after) / (1 - now)
     return beta**2 / (2 * variance * (1 - beta) * (1 - now))
 
 
@@ -48,28 +48,42 @@ def denoise_signs_by_bayes(x, alpha, sigma):
     return (plus - minus) / (plus + minus)
 
 
-def chain(denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1):
-    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked at i + asked."""
+def one_step_beta(now, after, i):
+    return 1 - now / after
+
+
+def beta_of_the_lesson(now, after, i):
+    """What the lesson's own beta[i] would give, for another schedule and T = 50."""
+    alpha_bar = np.exp(-(0.1 * np.arange(51) / 50 + 9.95 * (np.arange(51) / 50) ** 2))
+    return 1 - alpha_bar[i] / alpha_bar[i - 1]
+
+
+def chain(
+    denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1, noise_shift=0,
+    steps=slice(None), beta_of=one_step_beta,
+):  # fmt: skip
+    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked at i + asked, ..."""
     x = start
-    for i in range(len(alpha_bar) - 1, 0, -1):
-        now, before = alpha_bar[i], alpha_bar[i - 1]
-        mean = posterior_mean(denoise(x, i + asked), x, now, before)
-        beta = 1 - now / before
-        variance = beta * (1 - before) / (1 - now)
+    for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
+        now, after = alpha_bar[i], alpha_bar[i - 1]
+        beta = beta_of(now, after, i)
+        x = (np.sqrt(after) * beta * denoise(x, i + asked) + np.sqrt(1 - beta) * (1 - after) * x) / (1 - now)
+        variance = beta * (1 - after) / (1 - now)
         spread = np.sqrt(variance) if std is None else std(variance, beta)
-        x = mean + spread * noises[::noise_order][i] if i > 1 or noise_at_the_end else mean
+        if i > 1 or noise_at_the_end:
+            x = x + spread * noises[::noise_order][i + noise_shift]
     return x
 
 
 def sample(denoise, alpha_bar, start, noises):
     x = start
     for i in range(len(alpha_bar) - 1, 0, -1):
-        now, before = alpha_bar[i], alpha_bar[i - 1]
-        beta = 1 - now / before
+        now, after = alpha_bar[i], alpha_bar[i - 1]
+        beta = 1 - now / after
         clean = denoise(x, i)
-        x = (np.sqrt(before) * beta * clean + np.sqrt(1 - beta) * (1 - before) * x) / (1 - now)
+        x = (np.sqrt(after) * beta * clean + np.sqrt(1 - beta) * (1 - after) * x) / (1 - now)
         if i > 1:
-            x = x + np.sqrt(beta * (1 - before) / (1 - now)) * noises[i]
+            x = x + np.sqrt(beta * (1 - after) / (1 - now)) * noises[i]
     return x
 
 
@@ -85,6 +99,11 @@ def sample_by_noise_guess(denoise, alpha_bar, start, noises):
     return x
 
 
+def digits(answer):
+    """231, "2 3 1" and "2, 3, 1" are the same answer as "231"."""
+    return "".join(character for character in str(answer) if character.isdigit())
+
+
 def two_alpha_bars(rng):
     now = rng.uniform(0.1, 0.6, size=4)
     return now, now + rng.uniform(0.1, 0.9, size=4) * (1 - now)
@@ -96,9 +115,8 @@ def sampler_inputs(rng):
 
 
 def run_sampler(answer, alpha_bar, start, noises):
-    def denoise(x, i):  # of data N(0.5, 0.3), and it knows only steps 0 .. STEPS
-        alpha, noise = np.sqrt(alpha_bar[i]), 1 - alpha_bar[i]
-        return 0.5 + 0.3 * alpha / (0.3 * alpha**2 + noise) * (x - 0.5 * alpha)
+    def denoise(x, i):  # bent, so that no step of the walk can be left out; and it knows only steps 0 .. STEPS
+        return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
 
     return answer(denoise, alpha_bar, start, noises)
 
@@ -108,22 +126,26 @@ EXERCISES = (
         "11.bugs",
         "Three bugs named from plots and numbers",
         reference="231",
-        alternatives=(" 231", "231 "),
+        alternatives=(231, "2 3 1", "2,3,1", [2, 3, 1]),
         wrong=(
             ("123", "This has none of the three right. In which run does the curve leave the dotted line at once?"),
             (
                 "213",
                 "A is right. Which of the other two clouds is wrong in shape, and which is only blurred at the end?",
             ),
-            ("321", "C is right. A and B are swapped: whose curve is off at the start, and whose only at the end?"),
+            ("321", "C is right. A and B are swapped: which curve jumps at once, and which cloud is blurred?"),
             ("132", "B is right. A and C are swapped: in which of them do the points end where they should?"),
-            ("312", "This has none of the three right. Noise at the last step cannot change the curve before i = 1."),
+            (
+                "312",
+                "This has none of the three right. Noise at the last step cannot bend a curve before its very end.",
+            ),
         ),
         hints=(
             "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts only there?",
-            "Of the other two: one curve follows the dotted line until the last step, one leaves it well before.",
-            "A denoiser that believes in too little noise leaves some at every level; noise at the end only blurs.",
+            "One curve lies on the dotted line all the way; another leaves it well before the end. See both clouds.",
+            "A denoiser that believes in too little noise takes noise for signal; noise at the end only blurs.",
         ),
+        tidy=digits,
     ),
     Exercise(
         "11.posterior_mean",
@@ -132,32 +154,59 @@ EXERCISES = (
         alternatives=(posterior_mean_by_precision, posterior_mean_by_gain),
         wrong=(
             (
-                lambda clean, x, now, before: (
-                    (before * (1 - now / before) * clean + now / before * (1 - before) * x) / (1 - now)
+                lambda clean, x, now, after: (
+                    (after * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
                 ),
                 "This is what you get without the square roots: amplitudes go with roots of alpha_bar and 1 - beta.",
             ),
             (
-                lambda clean, x, now, before: (
-                    (np.sqrt(before) * (1 - now / before) * x + np.sqrt(now / before) * (1 - before) * clean)
-                    / (1 - now)
+                lambda clean, x, now, after: (
+                    (np.sqrt(after) * (1 - now / after) * x + np.sqrt(now / after) * (1 - after) * clean) / (1 - now)
                 ),
-                "This is what you get with the two coefficients swapped. Which of them must vanish when before = 1?",
+                "This is what you get with the two coefficients swapped. Which of them must vanish when after = 1?",
             ),
             (
-                lambda clean, x, now, before: (
-                    (np.sqrt(before) * (1 - now) * clean + np.sqrt(now) * (1 - before) * x) / (1 - now)
+                lambda clean, x, now, after: (
+                    (np.sqrt(after) * (1 - now) * clean + np.sqrt(now) * (1 - after) * x) / (1 - now)
                 ),
                 "This is what you get with alpha_bar where one step's 1 - beta belongs. What does one step keep?",
             ),
             (
-                lambda clean, x, now, before: np.sqrt(before) * clean + 0 * x,
+                lambda clean, x, now, after: np.sqrt(after) * clean + 0 * x,
                 "This is the mean given the clean thing alone. The present x tells something about the noise as well.",
+            ),
+            (
+                lambda clean, x, now, after: posterior_mean(clean, x, after, now),
+                "This takes now for after. Which of the two states is noisier, and has the smaller alpha_bar?",
+            ),
+            (
+                lambda clean, x, now, after: (
+                    (after * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x) / (1 - now)
+                ),
+                "What stands before x is right. Before clean a root is missing: an amplitude, not a variance.",
+            ),
+            (
+                lambda clean, x, now, after: (
+                    (np.sqrt(after) * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
+                ),
+                "What stands before clean is right. Before x a root is missing: an amplitude, not a variance.",
+            ),
+            (
+                lambda clean, x, now, after: (
+                    np.sqrt(after) * clean + np.sqrt((1 - after) / (1 - now)) * (x - np.sqrt(now) * clean)
+                ),
+                "This keeps all the noise that x holds (the mean of DDIM). Given x, some of it is likely to be fresh.",
+            ),
+            (
+                lambda clean, x, now, after: (
+                    (np.sqrt(after) * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x) / (1 - after)
+                ),
+                "This divides by the noise at `after`. Step 1 divides by q(x_i | x_0): whose noise is that?",
             ),
         ),
         hints=(
-            "You need beta of this one step. The product up to now is the product before, times 1 - beta.",
-            "beta = 1 - now / before; put it into the formula for mu under 'By hand'.",
+            "You need beta of this one step. The product up to now is the product after, times 1 - beta.",
+            "beta = 1 - now / after; put it into the formula for mu under 'By hand'.",
         ),
         inputs=lambda rng: (rng.normal(size=4), rng.normal(size=4), *two_alpha_bars(rng)),
         forbidden=("minigen.schedules.Schedule.posterior",),
@@ -168,24 +217,36 @@ EXERCISES = (
         reference=noise_weight,
         alternatives=(
             noise_weight_of_the_paper,
-            lambda now, before: 0.5 * (before * (1 - now) / (now * (1 - before)) - 1),
+            lambda now, after: 0.5 * (after * (1 - now) / (now * (1 - after)) - 1),
         ),
         wrong=(
             (
-                lambda now, before: (before / (1 - before) - now / (1 - now)) / 2,
+                lambda now, after: (after / (1 - after) - now / (1 - now)) / 2,
                 "This is the weight of an error in the clean thing. How large is it when the noise is off by 1?",
             ),
             (
-                lambda now, before: before * (1 - now) / (now * (1 - before)) - 1,
+                lambda now, after: after * (1 - now) / (now * (1 - after)) - 1,
                 "This is twice as much as it costs: look at the KL of two Gaussians again.",
             ),
             (
-                lambda now, before: (before / (1 - before) - now / (1 - now)) / 2 * now / (1 - now),
+                lambda now, after: (after / (1 - after) - now / (1 - now)) / 2 * now / (1 - now),
                 "This multiplies by the SNR. The clean error is sigma / alpha times the other: which power of SNR?",
             ),
             (
-                lambda now, before: np.ones_like(now),
+                lambda now, after: np.ones_like(now),
                 "This is the simple loss, which drops the weight. What would the bound ask for?",
+            ),
+            (
+                lambda now, after: -noise_weight(now, after),
+                "This is negative, and no error can be worth having. Which of the two SNRs is the larger one?",
+            ),
+            (
+                lambda now, after: noise_weight(after, now),
+                "This is negative, and divides by the other SNR: it takes now for after.",
+            ),
+            (
+                lambda now, after: (after / (1 - after) - now / (1 - now)) / (2 * after / (1 - after)),
+                "This divides by the SNR of the cleaner state. In which of the two states is the noise guessed?",
             ),
         ),
         hints=(
@@ -219,6 +280,26 @@ EXERCISES = (
             (
                 lambda x, alpha, sigma: np.tanh(2 * alpha * x / sigma**2),
                 "This is off by a factor 2 inside: the exponents differ by 2 alpha x / sigma^2; all of it?",
+            ),
+            (
+                lambda x, alpha, sigma: np.tanh(alpha * x / (2 * sigma**2)),
+                "This is half of what belongs inside. The square (x - alpha)^2 has 2 alpha x in it; did the 2 survive?",
+            ),
+            (
+                lambda x, alpha, sigma: np.tanh(x / sigma**2),
+                "Here alpha is forgotten: the noisy spots stand at -alpha and +alpha, not at -1 and +1.",
+            ),
+            (
+                lambda x, alpha, sigma: -np.tanh(alpha * x / sigma**2),
+                "The sign is wrong: an x far on the right must come from +1.",
+            ),
+            (
+                lambda x, alpha, sigma: x / alpha,
+                "This takes all of x for signal. Some of it is noise, and the data only take two values.",
+            ),
+            (
+                lambda x, alpha, sigma: np.clip(x / alpha, -1, 1),
+                "This takes all of x for signal and cuts it off. Ask how likely each of the two values is, given x.",
             ),
         ),
         hints=(
@@ -259,9 +340,33 @@ EXERCISES = (
                 lambda *a: chain(*a, noise_order=-1),
                 "This uses the noises in another order: noises[i] belongs to the step from i to i - 1.",
             ),
+            (
+                lambda *a: chain(*a, noise_shift=-1),
+                "This uses noises[i - 1] in the step from i to i - 1. Which index does the exercise give it?",
+            ),
+            (
+                lambda denoise, alpha_bar, start, noises: denoise(start, len(alpha_bar) - 1),
+                "This jumps from x_T to the mean at once. A sampler goes back in small steps, and commits to a little.",
+            ),
+            (
+                lambda *a: chain(*a, steps=slice(None, -1)),
+                "This stops at x_1: the step from 1 to 0 is missing. Where does range end?",
+            ),
+            (
+                lambda *a: chain(*a, steps=slice(1, None)),
+                "This leaves out the first step, from T to T - 1. How many entries has alpha_bar, and what is T?",
+            ),
+            (
+                lambda *a: chain(*a, beta_of=lambda now, after, i: 1 - now),
+                "This takes 1 - alpha_bar[i] for beta: the noise of all steps up to i. How much does one step add?",
+            ),
+            (
+                lambda *a: chain(*a, beta_of=beta_of_the_lesson),
+                "This uses the lesson's own beta. The check comes with another chain: make beta from its alpha_bar.",
+            ),
         ),
         hints=(
-            "Start from sample_path in 'By hand'; only beta and the noise come from elsewhere.",
+            "Start from sample_path in 'By hand'; only T, beta and the noise come from elsewhere.",
             "In the step from i to i - 1: beta = 1 - alpha_bar[i] / alpha_bar[i - 1].",
             "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
         ),
