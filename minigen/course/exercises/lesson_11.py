@@ -205,7 +205,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "You need beta of this one step. The product up to now is the product after, times 1 - beta.",
+            "You need beta of this one step. alpha_bar at now is alpha_bar at after, times 1 - beta.",
             "beta = 1 - now / after; put it into the formula for mu under 'By hand'.",
         ),
         inputs=lambda rng: (rng.normal(size=4), rng.normal(size=4), *two_alpha_bars(rng)),
