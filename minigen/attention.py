@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from minigen.tensor import ones, op
+from minigen.tensor import ones, op, read_only
 
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
     """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), with a mask as for `attention` -> (B, H, Q, L)."""
-    q, k, _ = _heads(qkv, heads, mask)
-    return _weights(q, k, mask)
+    return _weights(*_heads(qkv, heads, mask)[:2], mask)
 
 
 def _weights(q, k, mask):
@@ -26,9 +25,7 @@ def additive_mask(mask: np.ndarray) -> np.ndarray:
     """What to add to the scores, 0 where mask is True and -inf where it is False: float32, read-only."""
     if not mask.any(axis=-1).all():
         raise ValueError("mask is True where a query may look, and lets every query look somewhere")
-    addend = np.where(mask, np.float32(0), np.float32(-np.inf))
-    addend.flags.writeable = False  # so that the engine need not copy it at every call
-    return addend
+    return read_only(np.where(mask, np.float32(0), np.float32(-np.inf)))
 
 
 @op

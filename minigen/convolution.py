@@ -53,8 +53,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
         return d.transpose(3, 2, 0, 1)
 
     def vjp_bias(g):
-        rows = g.transpose(0, 2, 3, 1).reshape(-1, O)
-        return ones(len(rows), g.dtype) @ rows
+        return ones(g.size // O, g.dtype) @ g.transpose(0, 2, 3, 1).reshape(-1, O)
 
     return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
@@ -80,7 +79,7 @@ def _convolve(x, kernel, stride, padding):
 
 
 def _scatter(g, kernel, stride, padding, size):
-    """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). What x[y + i] gave to out[y], it gets from there."""
+    """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). What x[y + i] gave to out[y] comes back to it."""
     B, Y, X, O = g.shape
     k, _, C, _ = kernel.shape
     matrix = kernel.reshape(k * k * C, O).T
@@ -94,11 +93,10 @@ def _scatter(g, kernel, stride, padding, size):
 
 def _correlate(x, g, k, stride, padding):
     """The gradient by the kernel: d[i, j, c, o] = sum_byx padded[b, stride y + i, stride x + j, c] g[b, y, x, o]."""
-    C, O = x.shape[3], g.shape[3]
-    d = np.zeros((k * k * C, O), x.dtype)
+    d = np.zeros((k * k * x.shape[3], g.shape[3]), x.dtype)
     for some, patches in _patches(x, k, stride, padding):
-        d += patches.T @ g[some].reshape(-1, O)
-    return d.reshape(k, k, C, O)
+        d += patches.T @ g[some].reshape(len(patches), -1)
+    return d.reshape(k, k, x.shape[3], g.shape[3])
 
 
 def _patches(x, k, stride, padding):
@@ -107,9 +105,8 @@ def _patches(x, k, stride, padding):
     padded = np.zeros((B, Y + 2 * padding, X + 2 * padding, C), x.dtype)
     padded[:, padding : padding + Y, padding : padding + X] = x
     image, row, column, number = padded.strides
-    shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C
-    strides = image, stride * row, stride * column, row, number  # k neighbours in a row lie side by side
-    patches = as_strided(padded, shape, strides, writeable=False)
+    shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C  # k neighbours touch
+    patches = as_strided(padded, shape, (image, stride * row, stride * column, row, number), writeable=False)
     for some in _portions(B, math.prod(shape[1:])):
         yield some, patches[some].reshape(-1, k * k * C)
 

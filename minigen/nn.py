@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen import ops
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, read_only
 
 # -- finding and replacing what a model has learned --------------------------------------------------------------------
 
@@ -139,9 +139,7 @@ class KeyValueCache:
         """Add qkv (B, new, 3C); returns a read-only view of all so far (B, seen, 3C)."""
         start, self.seen = self.seen, self.seen + qkv.shape[1]
         self._buffer[:, start : self.seen] = qkv
-        everything = self._buffer[:, : self.seen]
-        everything.flags.writeable = False
-        return everything
+        return read_only(self._buffer[:, : self.seen])
 
 
 class Attention:

@@ -48,8 +48,8 @@ class Optimizer:
         Raises:
             FloatingPointError: naming a parameter whose gradient has NaN or infinity; nothing was changed.
         """
-        gradients = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.ravel("F") for p in self._parameters.values()]
-        gradient = np.concatenate(gradients, out=self._gradient)
+        gradients = [np.zeros_like(p.data) if p.grad is None else p.grad for p in self._parameters.values()]
+        gradient = np.concatenate([g.ravel("F") for g in gradients], out=self._gradient)
         with np.errstate(over="ignore"):
             norm = math.sqrt(gradient @ gradient)
         if not math.isfinite(norm):

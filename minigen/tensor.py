@@ -75,9 +75,7 @@ class Tensor:
     @property
     def data(self) -> np.ndarray:
         """The value, read-only: a later `backward` may need it. Assign a new array to replace it."""
-        view = self._data.view()
-        view.flags.writeable = False
-        return view
+        return read_only(self._data.view())
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
@@ -179,9 +177,13 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
 @functools.lru_cache(maxsize=100)
 def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
     """The vector that sums: `ones @ x` adds up the rows of x and `x @ ones` its columns, faster than `x.sum`."""
-    vector = np.full(n, times, dtype)
-    vector.flags.writeable = False
-    return vector
+    return read_only(np.full(n, times, dtype))
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """The array, flagged so that nobody writes to it: an op may keep it for its rules without a copy."""
+    array.flags.writeable = False
+    return array
 
 
 def _constant(value, dtype: np.dtype | None):
@@ -193,8 +195,7 @@ def _constant(value, dtype: np.dtype | None):
     if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
         value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
     if isinstance(value, np.ndarray) and value.flags.writeable:  # the caller may write to it before backward() reads it
-        value = value.copy(order="K")
-        value.flags.writeable = False
+        return read_only(value.copy())
     return value
 
 

@@ -12,8 +12,8 @@ Four are enough (Winograd 1980), if sums of numbers and of weights are multiplie
     m3 = (d1 - d3) w2
 
 An image is cut into tiles of 4 x 4 pixels, one every 2 pixels, and both axes are treated so: 4 x 4 products a tile and
-pair of channels, which are 16 matrix products over all tiles, give 2 x 2 results. Images here are (B, Y, X, C) with even
-Y and X, and are surrounded by one row of zeros; x and y, named first, are the places within a tile.
+pair of channels, which are 16 matrix products over all tiles, give 2 x 2 results. Images here are (B, Y, X, C) with
+even Y and X, and are surrounded by one row of zeros; x and y, named first, are the places within a tile.
 """
 
 import numpy as np

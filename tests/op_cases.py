@@ -200,6 +200,7 @@ def all_cases() -> list[Case]:
 
     for size, k, stride, padding in [
         ((5, 4), 3, 1, 1),
+        ((4, 6), 3, 1, 1),  # even sizes: Winograd's way, once so few channels count as wide
         ((6, 5), 3, 2, 1),
         ((5, 4), 3, 2, 1),
         ((3, 3), 1, 1, 0),
@@ -215,6 +216,8 @@ def all_cases() -> list[Case]:
         add("conv2d", lambda o, x, w, b, k=options: o.conv2d(x, w, b, **k), conv, *shapes)
         add("conv2d", lambda o, x, w, k=options: o.conv2d(x, w, **k), conv, shapes[0], (2, 3, k, k))
     add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), conv, (0, 1, 2, 2), (1, 1, 3, 3))
+    wide = lambda t, x, w: t.nn.functional.conv2d(x, w, padding=1)  # noqa: E731
+    add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), wide, (1, 8, 3, 2), (1, 8, 3, 3))  # added up, not copied
     for shape, groups in [((2, 4, 3, 2), 2), ((2, 4, 2, 2), 4), ((2, 4, 3), 1), ((2, 4), 2), ((0, 4, 2, 2), 2)]:
         norm = (lambda t, x, *p, n=groups: t.nn.functional.group_norm(x, n, *p)) if shape[0] else None
         add("group_norm", lambda o, x, w, b, n=groups: o.group_norm(x, n, w, b), norm, shape, (4,), (4,))

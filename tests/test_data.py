@@ -43,9 +43,9 @@ def test_the_files_own_order_would_be_the_wrong_split():
 
 
 def test_the_cache_cannot_be_corrupted():
-    glyphs, (_, rgb), series = data.glyphs(8), data.colors(), data.series("nile")
+    glyphs, series = data.glyphs(8), data.series("nile")
     text = data.python_manual()
-    for array in (*data.digits(), *glyphs, rgb, series.time, series.values, text.train, text.test):
+    for array in (*data.digits(), *glyphs, series.time, series.values, text.train, text.test):
         with pytest.raises(ValueError, match="read-only"):
             array[:1] = 0
     assert data.digits() is data.digits() and data.series("nile") is series
@@ -122,14 +122,6 @@ def test_any_file_and_any_string(tmp_path):
     path.write_bytes(b"\xff\xfe\x00 no text at all")
     with pytest.raises(UnicodeDecodeError):
         data.text_file(path)
-
-
-def test_colors_are_short_text_and_points():
-    names, rgb = data.colors()
-    assert len(names) == len(set(names)) == 949 and rgb.shape == (949, 3)
-    assert abs(rgb).max() == 1 and np.allclose(rgb[names.index("black")], -1)
-    assert rgb[names.index("bright red")].argmax() == 0
-    assert len(data.as_text("\n".join(names)).vocabulary) < 40
 
 
 # -- series ------------------------------------------------------------------------------------------------------------

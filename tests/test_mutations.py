@@ -13,7 +13,7 @@ import pytest
 from op_cases import CASES
 
 import minigen
-from minigen import ops
+from minigen import ops, winograd
 from minigen.gradients import check_gradients
 
 # op, what stands there, what is put there
@@ -27,7 +27,6 @@ MISTAKES = [
     ("div", "-g * x / (y * y)", "-g * x / y"),
     ("div", "-g * x / (y * y)", "g * x / (y * y)"),
     ("neg", "lambda g: -g", "lambda g: g"),
-    ("pow", "2 * g * x", "g * x"),
     ("pow", "3 * g * x * x", "3 * g * x"),
     ("pow", "exponent * x ** (exponent - 1)", "x ** (exponent - 1)"),
     ("pow", "x ** (exponent - 1)", "x ** exponent"),
@@ -35,17 +34,17 @@ MISTAKES = [
     ("log", "g / x", "g * x"),
     ("sqrt", "g / (2 * y)", "g / y"),
     ("abs", "g * np.sign(x)", "g"),
-    ("tanh", "1 - y * y", "1 - y"),
+    ("tanh", "g - g * y * y", "g - g * y"),
     ("sigmoid", "g * y * (1 - y)", "g * y"),
     ("softplus", "g / _one_plus_exp(-x)", "g / _one_plus_exp(x.copy())"),
     ("relu", "g * (x > 0)", "g"),
     ("relu", "g * (x > 0)", "g * (x < 0)"),
     ("silu", "y + (1 - y) / e", "(1 - y) / e"),
     ("silu", "y + (1 - y) / e", "y + (1 - y)"),
-    ("gelu", "(3 * 0.044715 * c)", "(2 * 0.044715 * c)"),
-    ("gelu", "h + (1 - h) / e", "(1 - h) / e"),
-    ("gelu", "(3 * 0.044715 * c) + c)", "(3 * 0.044715 * c))"),
-    ("gelu", "h = y * ", "h = "),
+    ("gelu", "(6 * 0.044715 * c)", "(4 * 0.044715 * c)"),
+    ("gelu", "(s + (1 - s) * y", "((1 - s) * y"),
+    ("gelu", " + 2 * c)", ")"),
+    ("gelu", "(1 - s) * y * ", "(1 - s) * "),
     ("maximum", "g * (1 - share)", "g * share"),
     ("maximum", "lambda g: g * share", "lambda g: g"),
     ("clip", "g * ((x >= low) & (x <= high))", "g"),
@@ -71,7 +70,7 @@ MISTAKES = [
     ("matmul", "x.swapaxes(-1, -2) @ g", "x @ g"),
     ("matmul", "x.swapaxes(-1, -2) @ g", "2 * (x.swapaxes(-1, -2) @ g)"),
     ("linear", "(_rows(g) @ weight)", "(2 * _rows(g) @ weight)"),
-    ("linear", "_rows(g).T @ rows", "_rows(g)[::-1].T @ rows"),
+    ("linear", "rows.T @ _rows(g)", "rows.T @ _rows(g)[::-1]"),
     ("linear", "ones(len(rows), g.dtype) @ _rows(g)", "_rows(g)[0]"),
     (
         "embedding",
@@ -87,23 +86,30 @@ MISTAKES = [
     ("cross_entropy", "(g / len(p) / total)", "(g / len(p))"),
     ("mse_loss", "(-2 * g / x.size)", "(2 * g / x.size)"),
     ("mse_loss", "difference * (2 * g / x.size)", "difference * (g / x.size)"),
-    ("layer_norm", " - z * (gz @ scale / C)[:, None]", ""),
-    ("layer_norm", " - (g @ scale / C)[:, None]", ""),
-    ("layer_norm", "[:, None]) / deviation", "[:, None])"),
+    ("layer_norm", "        d -= z * (gz @ (scale * average))[:, None]\n", ""),
+    ("layer_norm", "        d -= (d @ average)[:, None]\n", ""),
+    ("layer_norm", "        d /= deviation\n", ""),
     ("layer_norm", "over_rows @ gz", "over_rows @ g"),
-    ("layer_norm", "(g * scale - ", "(g - "),
+    ("layer_norm", "d = g * scale", "d = g * 1"),
     ("attention", "        d *= weights\n", ""),
     ("attention", "        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]\n", ""),
-    ("attention", "        d *= d.dtype.type((C // heads) ** -0.5)\n", ""),
+    ("attention", "        d *= (C // heads) ** -0.5\n", ""),
     ("attention", "np.matmul(d.swapaxes(-1, -2), q, out=d_k)", "np.matmul(d, q, out=d_k)"),
     ("attention", "np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)", "np.matmul(weights, g_heads, out=d_v)"),
-    ("conv2d", "kernel[::-1, ::-1].swapaxes(2, 3)", "kernel.swapaxes(2, 3)"),
-    ("conv2d", "kernel[::-1, ::-1].swapaxes(2, 3)", "kernel[::-1].swapaxes(2, 3)"),
-    ("conv2d", "+= g @ kernel[i, j].T", "= g @ kernel[i, j].T"),
+    ("conv2d", "_convolve(g, _turned(kernel), 1", "_convolve(g, kernel.swapaxes(2, 3), 1"),
+    ("conv2d", "_turned(_correlate(g, x, k, 1, k - 1 - padding))", "_correlate(g, x, k, 1, k - 1 - padding)"),
     ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
-    ("conv2d", "[::-1, ::-1].transpose(2, 3, 0, 1)", ".transpose(2, 3, 0, 1)"),
-    ("_correlate", "d += columns.T", "d = columns.T"),
-    ("conv2d", "ones(len(rows), g.dtype) @ rows", "2 * ones(len(rows), g.dtype) @ rows"),
+    ("conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
+    ("_turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
+    ("_scatter", "+= patches[:, :, :, i, j]", "= patches[:, :, :, i, j]"),
+    ("_scatter", "patches[:, :, :, i, j]", "patches[:, :, :, j, i]"),
+    ("_correlate", "d += patches.T", "d = patches.T"),
+    ("correlate", "total += ", "total = "),  # from here on in the fast way
+    ("correlate", "_give_to_products(half.swapaxes(0, 1), products)", "_give_to_products(half[:2], products)"),
+    ("_give_to_products", "np.subtract(y[0], y[1], out=out[2])", "np.subtract(y[1], y[0], out=out[2])"),
+    ("_give_to_products", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
+    ("_add_products", "out[1] -= m[3]", "out[1] += m[3]"),
+    ("_subtract_pixels", "np.subtract(d1, d3, out=out[3])", "np.subtract(d3, d1, out=out[3])"),
     ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
     ("group_norm", "inverse * inverse * group_mean(gz_sum * scale)", "inverse * group_mean(gz_sum * scale)"),
     ("group_norm", "d = g * (inverse * scale)", "d = g * inverse"),
@@ -111,23 +117,40 @@ MISTAKES = [
     ("interpolate", "lambda g: _sum_blocks(g, scale_factor)", "lambda g: g[:, :, ::scale_factor, ::scale_factor]"),
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
-USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",), "_correlate": ("conv2d",)}
+OF_CONV2D = "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
+USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(OF_CONV2D, ("conv2d",))
+ROOMS = ("ops", "attention", "convolution", "winograd")
+
+
+@pytest.fixture(autouse=True)
+def _small_portions(monkeypatch):
+    """As in test_ops: convolve one image at a time, and take few channels for wide."""
+    monkeypatch.setattr(winograd, "NUMBERS", 50)
+    monkeypatch.setattr(winograd, "WIDE", 1)
+
+
+def source_of(room: str) -> str:
+    source = Path(minigen.__file__).with_name(f"{room}.py").read_text(encoding="utf-8")
+    return source.split("# -- what Tensor can do")[0]
 
 
 def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
     """A copy of minigen.ops in which `old` is replaced by `new` in the source of one op."""
-    for room in ("ops", "attention", "convolution"):
-        path = Path(minigen.__file__).with_name(f"{room}.py")
-        source = path.read_text(encoding="utf-8").split("# -- what Tensor can do")[0]
+    for room in ROOMS:
+        source = source_of(room)
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == op:
                 text = ast.get_source_segment(source, node)
                 assert text.count(old) == 1, f"{op}: {old!r} stands {text.count(old)} times in the source"
                 names = {"_set": lambda d, places, g: (d.__setitem__(places, g), d)[1]}
-                exec(
-                    compile(source.replace(text, text.replace(old, new)), f"{path.name} with a mistake", "exec"), names
-                )
-                names["COLUMNS"] = 50  # as in test_ops: convolve one image at a time
+                changed = source.replace(text, text.replace(old, new))
+                exec(compile(changed, f"{room}.py with a mistake", "exec"), names)
+                names |= {"COLUMNS": 50, "NUMBERS": 50}
+                if room == "winograd":  # a true convolution.py, which finds the wrong one there
+                    wrong = types.SimpleNamespace(**names | {"pays": winograd.pays})
+                    names = {}
+                    exec(compile(source_of("convolution"), "convolution.py", "exec"), names)
+                    names |= {"COLUMNS": 50, "winograd": wrong}
                 return types.SimpleNamespace(**{**vars(ops), **names})
     raise AssertionError(f"no op {op}")
 
@@ -160,8 +183,8 @@ def test_mistakes_found_by_machine(capsys):
     """Every product, quotient, sum and difference inside a rule is changed in turn."""
     swaps = {ast.Mult: ast.Add, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Div: ast.Mult, ast.MatMult: ast.Mult}
     mutants = []
-    for room in ("ops", "attention", "convolution"):
-        source = Path(minigen.__file__).with_name(f"{room}.py").read_text(encoding="utf-8")
+    for room in ROOMS:
+        source = source_of(room)
         for function in ast.parse(source).body:
             if not isinstance(function, ast.FunctionDef):
                 continue

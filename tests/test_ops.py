@@ -7,7 +7,7 @@ import pytest
 from op_cases import CASES
 
 import minigen as mg
-from minigen import convolution, ops
+from minigen import convolution, ops, winograd
 from minigen.gradients import check_gradients, dependency_matrix
 
 BY_LABEL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
@@ -26,6 +26,8 @@ def test_every_op_has_cases():
 @BY_LABEL
 def test_gradient(case, monkeypatch):
     monkeypatch.setattr(convolution, "COLUMNS", 50)  # one image at a time: so that sums over several parts are seen
+    monkeypatch.setattr(winograd, "NUMBERS", 50)
+    monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
     check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
 
 

@@ -6,4 +6,4 @@ from minigen.data.densities import checkerboard, two_moons
 from minigen.data.digits import Digits, digits, to_levels, to_signed
 from minigen.data.images import Glyphs, glyphs, image_files
 from minigen.data.series import Series, series, series_file
-from minigen.data.text import Text, as_text, colors, drop_repeats, python_manual, text_file
+from minigen.data.text import Text, as_text, drop_repeats, python_manual, text_file

@@ -1,4 +1,4 @@
-"""Text as sequences of integers: the Python manual of this very interpreter, any file or string, names of colours."""
+"""Text as sequences of integers: the Python manual of this very interpreter, any file or string."""
 
 import functools
 import hashlib
@@ -90,18 +90,3 @@ def _encode(text: str, vocabulary: str) -> np.ndarray:
     if unknown := sorted(set(text) - index.keys()):
         raise ValueError(f"encode: {unknown} not in the vocabulary {vocabulary!r}")
     return np.array([index[character] for character in text], dtype=np.int64)
-
-
-@functools.cache
-def colors() -> tuple[tuple[str, ...], np.ndarray]:
-    """The XKCD colour survey (2010, CC0), from matplotlib: 949 names that people gave to colours, and the colours.
-
-    Short text beside points in three dimensions: names, and red, green, blue (949, 3) float32 in [-1, 1], read-only.
-    Shuffled once, for the survey's own order is by popularity. `as_text("\\n".join(names))` is one name a line.
-    """
-    from matplotlib.colors import XKCD_COLORS, to_rgb
-
-    names = np.random.default_rng(0).permutation(list(XKCD_COLORS)).tolist()
-    rgb = np.array([to_rgb(name) for name in names], dtype=np.float32) * 2 - 1
-    rgb.setflags(write=False)
-    return tuple(name.removeprefix("xkcd:") for name in names), rgb

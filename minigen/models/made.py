@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen import nn, ops, sampling
 from minigen.models.markov import as_tokens
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor, no_grad, read_only
 
 
 class MADE:
@@ -107,7 +107,4 @@ def masks(order: Sequence[int], copies: int, hidden: Sequence[int]) -> list[np.n
     places = np.repeat(np.argsort(order), copies)
     degrees = [places, *(np.arange(size) % max(len(order) - 1, 1) for size in hidden)]
     pairs = [after[:, None] >= before for before, after in pairwise(degrees)]
-    result = [mask.astype(np.float32) for mask in (*pairs, places[:, None] > degrees[-1])]
-    for mask in result:
-        mask.setflags(write=False)
-    return result
+    return [read_only(mask.astype(np.float32)) for mask in (*pairs, places[:, None] > degrees[-1])]
