@@ -95,6 +95,24 @@ def test_every_check_of_the_lesson_is_proved(lesson, capsys):
     assert len(faults) == len(table(lesson)), "two exercises have the same id"
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda t: 1 - 1.01 * t, "does not end in noise"),
+        (lambda t: np.exp(-t / 2), "does not end in noise"),
+        (lambda t: np.clip(1.2 - 1.2 * t, 0, 1), "stays or rises"),
+        (lambda t: 1 - t**8, "stays or rises"),
+        (lambda t: 0.99 * np.cos(t * np.pi / 2) ** 2, "does not start clean"),
+        (lambda t: t * np.nan, "finite numbers, got nan or inf"),
+        (lambda t: t[1:], "got shape (4,) for t of shape (5,)"),
+        (lambda t: None, "is a return missing?"),
+        (lambda t: (1 - t) ** 6, "steps: error 0.249, linear 0.092"),
+    ],
+)
+def test_a_schedule_of_ones_own_hears_what_is_wrong_with_it(answer, words):
+    assert words in report(judge(exercise.find("10.schedule"), answer))
+
+
 # -- the proof can fail ----------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The checks of lesson 10: noise schedules; and the four chains that the lesson asks to diagnose."""
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +34,17 @@ def log_snr(alpha_bar):
     return np.log(alpha_bar / (1 - alpha_bar))
 
 
+def array_or_list(answer, alpha_bar):
+    result = answer(alpha_bar)
+    return np.array(result) if isinstance(result, list) else result
+
+
+def some_steps(rng):
+    """Short chains, where the cap counts and an example can be read, and long ones, where it does not."""
+    short, long = int(rng.integers(5, 10)), int(rng.integers(40, 400))
+    return (long if rng.random() < 0.5 else short,)
+
+
 def betas_for(steps):
     beta_start, beta_end = 1e-4 * 1000 / steps, 0.02 * 1000 / steps
     return np.minimum(np.linspace(beta_start, beta_end, steps), 0.999)
@@ -57,6 +69,10 @@ def largest_by_bisection(mean, std, error):
         off = mean * math.sqrt(middle) * std / math.sqrt(middle * std**2 + 1 - middle)
         low, high = (middle, high) if off < error else (low, middle)
     return low
+
+
+def largest_on_a_grid(mean, std, error, grid):
+    return math.floor(largest_alpha_bar(mean, std, error) / grid) * grid
 
 
 def largest_by_snr(mean, std, error):
@@ -93,19 +109,48 @@ def linear_in_time(t):
     return np.interp(np.asarray(t) * 1000, np.arange(1001), alpha_bar)
 
 
-def judged(answer, steps: int) -> tuple:
+@dataclass(frozen=True)
+class Judged:
+    """What exercise 5 says about a schedule. Two are alike if they agree in what is asked; the numbers are shown."""
+
+    starts_clean: bool
+    falls: bool
+    ends_in_noise: bool
+    better: bool
+    reversed: bool
+    steps: int
+    signal: np.ndarray = field(compare=False)
+    errors: tuple[float, float] | None = field(compare=False)
+
+    def __repr__(self) -> str:
+        signal = np.array2string(self.signal, precision=3, separator=", ", suppress_small=True)
+        if self.errors is None:
+            return f"alpha_bar = {signal}"
+        return f"alpha_bar = {signal}; {self.steps} steps: error {self.errors[0]:.3f}, linear {self.errors[1]:.3f}"
+
+
+def judged(answer, t: np.ndarray, steps: int) -> Judged:
     """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in `steps` steps."""
-    t = np.linspace(0, 1, 241)
-    signal = np.asarray(answer(t), dtype=np.float64)
+    few, many = (one_number_a_time(answer(times), times) for times in (t, np.linspace(0, 1, 241)))
+    first, last = many[0], many[-1]
+    sound = bool(0.999 <= first <= 1), bool((np.diff(many) < 0).all()), bool(0 <= last <= 1e-3)
+    errors = (walk_error(answer, steps), walk_error(linear_in_time, steps)) if all(sound) else None
+    better = errors is not None and bool(errors[0] < errors[1])
+    return Judged(*sound, better, bool(first <= 1e-3 and last >= 0.999), steps, few, errors)
+
+
+def one_number_a_time(signal, t: np.ndarray) -> np.ndarray:
+    if signal is None:
+        raise ValueError("my_alpha_bar must return an array like t, got None (is a return missing?)")
+    signal = np.asarray(signal, dtype=np.float64)
     if signal.shape != t.shape or not np.isfinite(signal).all():
-        return (f"an array of shape {t.shape} with finite numbers is needed, got shape {signal.shape}",)
-    sound = bool(signal[0] >= 0.999), bool((np.diff(signal) < 0).all()), bool(0 <= signal[-1] <= 1e-3)
-    better = all(sound) and signal[0] <= 1 and walk_error(answer, steps) < walk_error(linear_in_time, steps)
-    return (*sound, bool(better), steps)
+        which = f"shape {signal.shape} for t of shape {t.shape}" if signal.shape != t.shape else "nan or inf"
+        raise ValueError(f"my_alpha_bar must return an array like t with finite numbers, got {which}")
+    return signal
 
 
 def my_alpha_bar(t):
-    return np.cos(t * 0.999 * np.pi / 2) ** 2
+    return np.cos(t * np.pi / 2) ** 2
 
 
 EXERCISES = (
@@ -134,6 +179,20 @@ EXERCISES = (
                 "This accuses the chain that ends in noise. Look at its alpha^2 in the last column again: a slow "
                 "start is a choice of pace, no fault.",
             ),
+            (
+                (NAMES[3],) * 4,
+                "Only one of the four is healthy. Two still show the digit at t = 1, one does not keep the variance.",
+            ),
+            (
+                (NAMES[1], NAMES[0], NAMES[3], NAMES[2]),
+                "One name is for a chain whose alpha^2 and sigma^2 do not add up to 1; you gave it to one whose sum is "
+                "1 in every line.",
+            ),
+            (
+                (NAMES[0], NAMES[2], NAMES[3], NAMES[1]),
+                "You say of a chain that its end is not noise, but its alpha^2 is 0.0000 at t = 1. What is odd about "
+                "its sum half-way?",
+            ),
         ),
         hints=(
             "Three numbers tell the four apart: the variance half-way, alpha^2 at the end, and whether alpha^2 "
@@ -151,6 +210,7 @@ EXERCISES = (
             lambda alpha_bar: np.log(alpha_bar) - np.log1p(-alpha_bar),
             lambda alpha_bar: 2 * np.log(np.sqrt(alpha_bar) / np.sqrt(1 - alpha_bar)),
             lambda alpha_bar: -np.log(1 / alpha_bar - 1),
+            lambda alpha_bar: [math.log(share / (1 - share)) for share in alpha_bar],
         ),
         wrong=(
             (
@@ -174,12 +234,39 @@ EXERCISES = (
                 lambda alpha_bar: np.log(np.sqrt(alpha_bar) / (1 - alpha_bar)),
                 "This divides an amplitude by a variance: alpha_bar is already alpha squared.",
             ),
+            (
+                lambda alpha_bar: np.log(alpha_bar**2 / (1 - alpha_bar**2)),
+                "This takes alpha_bar for alpha. alpha_bar is alpha^2; it needs no squaring.",
+            ),
+            (
+                lambda alpha_bar: np.log(alpha_bar / (1 - alpha_bar) ** 2),
+                "This takes 1 - alpha_bar for sigma. It is sigma^2 already.",
+            ),
+            (
+                lambda alpha_bar: 2 * np.log(alpha_bar / (1 - alpha_bar)),
+                "This is twice too much. The 2 belongs before the logarithm of alpha / sigma; here the ratio is of "
+                "variances already.",
+            ),
+            (lambda alpha_bar: alpha_bar / (1 - alpha_bar), "This is the SNR itself; the logarithm is missing."),
+            (
+                lambda alpha_bar: np.log10(alpha_bar / (1 - alpha_bar)),
+                "This is the logarithm to base 10. Everything in this course is in nats: base e.",
+            ),
+            (
+                lambda alpha_bar: np.log2(alpha_bar / (1 - alpha_bar)),
+                "This is in bits, to base 2. Everything in this course is in nats: base e.",
+            ),
+            (
+                lambda alpha_bar: np.log(np.clip(alpha_bar, 0.01, 0.99) / (1 - np.clip(alpha_bar, 0.01, 0.99))),
+                "This clips alpha_bar. Real schedules come much closer to 0 and 1, and nothing goes wrong there.",
+            ),
         ),
         hints=(
             "x_t = alpha clean + sigma noise. Which variance does each of the two terms have, for data of variance 1?",
             "alpha_bar is alpha^2, and a preserving schedule has sigma^2 = 1 - alpha_bar.",
         ),
-        inputs=lambda rng: (rng.uniform(0.01, 0.99, size=6),),
+        inputs=lambda rng: (np.append(rng.uniform(0.01, 0.99, size=4), [1e-4, 1 - 1e-4]),),
+        run=array_or_list,
         forbidden=("minigen.schedules.Schedule.log_snr",),
     ),
     Exercise(
@@ -209,15 +296,61 @@ EXERCISES = (
                 lambda steps: np.minimum(np.linspace(1e-4, 0.02 * 1000 / steps, steps), 0.999),
                 "Only the last beta is scaled here, the first belongs to 1000 steps still.",
             ),
+            (
+                lambda steps: np.minimum(np.linspace(1e-4 * 1000 / steps, 0.02, steps), 0.999),
+                "Only the first beta is scaled here, the last belongs to 1000 steps still.",
+            ),
+            (
+                lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps) * 1000 / steps, 1.0),
+                "The scale is right. A beta of exactly 1 leaves no signal at all, and alpha_bar never recovers from a "
+                "factor 0: the cap asked for is a little lower.",
+            ),
+            (
+                lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps) * 1000 / steps, 0.99),
+                "The scale is right, the cap is not the one asked for: count its nines.",
+            ),
+            (
+                lambda steps: np.linspace(1e-4 * 1000 / steps, min(0.02 * 1000 / steps, 0.999), steps),
+                "Here the last end is capped first and then the betas are spread below it. That moves the betas in "
+                "between too; cap each of them at the end.",
+            ),
+            (
+                lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps + 1) * 1000 / steps, 0.999),
+                "One beta a step: steps of them. It is alpha_bar that has one more, for t = 0.",
+            ),
+            (
+                lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps, endpoint=False) * 1000 / steps, 0.999),
+                "The last beta of the range is never reached here: the range includes both ends.",
+            ),
+            (
+                lambda steps: np.cumprod(1 - betas_for(steps)),
+                "These are the alpha_bars. What was asked for are the betas that they are made of.",
+            ),
+            (
+                lambda steps: 1 - betas_for(steps),
+                "These are the factors 1 - beta, the share of the variance that stays. Beta is what a step replaces.",
+            ),
+            (
+                lambda steps: betas_for(steps)[::-1],
+                "These are the right numbers in the wrong order: the forward chain begins with its smallest beta.",
+            ),
+            (
+                lambda steps: np.full(steps, min(0.01005 * 1000 / steps, 0.999)),
+                "These have about the right sum, but they do not grow: each step has the same beta.",
+            ),
+            (
+                lambda steps: np.linspace(1e-4, 0.02, 1000)[:steps],
+                "This is the beginning of the long chain, where almost nothing happens yet, and then it stops.",
+            ),
         ),
         hints=(
             "The logarithm of alpha_bar_T is about minus the sum of the betas. What happens to that sum with "
             "fewer steps?",
-            "Multiply both ends by 1000 / steps.",
-            "np.minimum(..., 0.999) keeps every factor 1 - beta above 0.",
+            "The sum of evenly spaced numbers is their count times the mean of the two ends. If there are fewer of "
+            "them, what must happen to both ends?",
+            "Cap at the very end, entry by entry: np.minimum(..., 0.999) keeps every factor 1 - beta above 0.",
         ),
-        inputs=lambda rng: (int(rng.integers(8, 20)), int(rng.integers(40, 400))),
-        run=lambda answer, few, many: (answer(few), answer(many)),
+        inputs=some_steps,
     ),
     Exercise(
         "10.largest_alpha_bar",
@@ -227,8 +360,9 @@ EXERCISES = (
         wrong=(
             (
                 lambda mean, std, error: (error / mean) ** 2,
-                "This asks that the mean of x_T itself, alpha_T times the mean, be small. The walk back changes "
-                "it: the shift is multiplied by std / sqrt(alpha_bar std^2 + sigma^2) on the way.",
+                "In this answer std plays no part. Either it was left out, or you asked that the mean of x_T itself, "
+                "alpha_T times the mean, be small; the walk back multiplies that by std / sqrt(alpha_bar std^2 + "
+                "sigma^2).",
             ),
             (
                 lambda mean, std, error: math.sqrt(largest_alpha_bar(mean, std, error)),
@@ -242,6 +376,29 @@ EXERCISES = (
             (
                 lambda mean, std, error: 1 - largest_alpha_bar(mean, std, error),
                 "This is the share of the noise; the signal's was asked for.",
+            ),
+            (
+                lambda mean, std, error: largest_alpha_bar(1.0, std, error),
+                "This takes error as a share of the mean. It is a distance, in the unit of the data.",
+            ),
+            (
+                lambda mean, std, error: largest_alpha_bar(mean, math.sqrt(std), error),
+                "Here std stands where its square belongs: what is added are variances, alpha_bar std^2 and sigma^2.",
+            ),
+            (
+                lambda mean, std, error: (error / mean) / (std**2 + (error / mean) * (1 - std**2)),
+                "This is error / mean where its square belongs, or the walk with fresh noise in each step, which is "
+                "off by the square of the factor. Asked for is the deterministic walk.",
+            ),
+            (
+                lambda mean, std, error: largest_on_a_grid(mean, std, error, 1e-3),
+                "This is right to 0.001: a grid of that width was scanned. Halve an interval again and again instead, "
+                "or solve the equation.",
+            ),
+            (
+                lambda mean, std, error: largest_on_a_grid(mean, std, error, 1e-4),
+                "This is right to 0.0001: a grid of that width was scanned. Thirty halvings of the interval from 0 to "
+                "1 get far below 0.000001.",
             ),
         ),
         hints=(
@@ -257,35 +414,58 @@ EXERCISES = (
         "A schedule of your own that needs fewer steps than the linear one",
         reference=my_alpha_bar,
         alternatives=(
-            lambda t: 1 / (1 + np.exp(14.4 * (np.asarray(t) - 0.5))),
+            lambda t: np.cos(t * 0.999 * np.pi / 2) ** 2,
+            lambda t: 1 / (1 + np.exp(14.4 * (t - 0.5))),
             lambda t: (1 - 0.999 * t) ** 2 / ((1 - 0.999 * t) ** 2 + (0.999 * t) ** 2),
             lambda t: np.exp(-0.05 * t - 8 * t**4),
         ),
         wrong=(
             (
-                lambda t: np.exp(-t / 2),
-                "This starts clean and falls, but does not end in noise: 0.6 of the variance is still signal at t = 1.",
-            ),
-            (lambda t: 1 - np.asarray(t) * 0.0, "This adds no noise at all: it has to fall."),
-            (
-                lambda t: np.maximum(1 - 2 * np.asarray(t), 0.0),
-                "This has reached 0 half-way, and stays there. From then on every step starts where no signal is.",
-            ),
-            (
                 linear_in_time,
                 "This is a sound schedule, but in so few steps no better than the linear one. Where along t did the "
                 "linear one make its errors, and where does it spend steps for nothing?",
             ),
-            (lambda t: np.asarray(t) ** 2, "This runs from noise to clean. Here t = 0 is clean."),
+            (
+                lambda t: 1 - 0.99 * t,
+                "This does not end in noise: print my_alpha_bar(np.array([1.0])); it must lie between 0 and 0.001.",
+            ),
+            (
+                lambda t: np.maximum(1 - 2 * t, 0.0),
+                "Somewhere it stays or rises: look at np.diff(my_alpha_bar(np.linspace(0, 1, 241))).",
+            ),
+            (
+                lambda t: 1 - 0.0 * t,
+                "It starts clean, but then it does not fall all the way, and it does not end in noise: draw it.",
+            ),
+            (
+                lambda t: 1.1 * np.cos(t * np.pi / 2) ** 2,
+                "This does not start clean: print my_alpha_bar(np.array([0.0])); it must lie between 0.999 and 1.",
+            ),
+            (
+                lambda t: 7 - 14 * t,
+                "It falls, but from where and to where? alpha_bar is a share of the variance, from 1 (no less than "
+                "0.999) to 0 (at most 0.001).",
+            ),
+            (lambda t: np.clip(0.9 - t, 0, 1), "It ends in noise, but it neither starts clean nor falls all the way."),
+            (lambda t: t**2, "This runs from noise to clean. Here t = 0 is clean."),
+            (
+                lambda t: 1e-4 + (0.02 - 1e-4) * t,
+                "This neither starts clean, nor falls, nor ends in noise. Is it beta that you return? alpha_bar is "
+                "what all the factors 1 - beta up to t leave.",
+            ),
+            (
+                lambda t: 0.5,
+                "For each entry of the array t one finite number is needed, in the same shape. (`if` and the functions "
+                "of math take single numbers only; np.where and the functions of NumPy take arrays.)",
+            ),
         ),
         hints=(
-            "Four things are judged: alpha_bar(0) at least 0.999; strictly falling; alpha_bar(1) between 0 and "
-            "0.001; and the error of 10 to 14 DDIM steps with the exact denoiser of the two heaps, which must be "
-            "below the linear one's.",
+            "Look at the right-hand picture at the end of part 5: where a step makes a large error, alpha_bar should "
+            "fall more slowly; where the error is nearly 0, time is wasted.",
             "Think of the angle: alpha = cos(angle), sigma = sin(angle). At which pace should the angle grow?",
             "A sigmoid of a falling log-SNR works too: alpha_bar = 1 / (1 + exp(-log_snr)).",
         ),
-        inputs=lambda rng: (int(rng.integers(10, 15)),),
+        inputs=lambda rng: (np.linspace(0, 1, 5), int(rng.integers(10, 15))),
         run=judged,
         tries=3,
     ),
