@@ -112,7 +112,8 @@ def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: in
     palette = Image.fromarray(few).quantize(colours)  # one palette for all frames: no flicker, small files
     table = np.array(palette.getpalette()).reshape(-1, 3)
     table[table.min(1) > 240] = 255  # paper stays white
-    palette.putpalette(table.ravel().tolist())
+    # and grey stays grey, without a tint
+    palette.putpalette(np.where(np.ptp(table, 1, keepdims=True) < 10, table[:, 1:2], table).ravel().tolist())
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [max(20, round(1000 * seconds / len(pictures)))] * (len(pictures) - 1) + [1000]
     file = io.BytesIO()
