@@ -1,6 +1,8 @@
-"""The checks of lesson 10: noise schedules; and the four chains that the lesson asks to diagnose."""
+"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose; the counting of part 8."""
 
+import ast
 import math
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +27,35 @@ def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if chain == "D":
         alpha_bar = 1 - np.concatenate([[0.0], beta])[np.round(t * steps).astype(int)]
     return np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
+
+
+# -- The claim: how much code each family runs -------------------------------------------------------------------------
+
+
+def statements_run(job, *files: str) -> set[tuple[str, int]]:
+    """The statements that run during job(), of the files whose names end so: each by its file and first line.
+
+    The head of a function that runs is a statement too. What only runs at import does not count.
+    """
+    ran, before = set(), sys.gettrace()
+
+    def note(frame, event, argument):
+        if not frame.f_code.co_filename.endswith(files):
+            return None
+        ran.add((frame.f_code.co_filename, frame.f_lineno))
+        return note
+
+    sys.settrace(note)
+    try:
+        job()
+    finally:
+        sys.settrace(before)
+    begin = set()
+    for file in {file for file, _ in ran}:
+        with open(file, encoding="utf-8") as source:
+            nodes = [node for node in ast.walk(ast.parse(source.read())) if isinstance(node, ast.stmt)]
+        begin |= {(file, min(part.lineno for part in (node, *getattr(node, "decorator_list", ())))) for node in nodes}
+    return ran & begin
 
 
 # -- the exercises -----------------------------------------------------------------------------------------------------
