@@ -11,12 +11,14 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W5kv", "W6", "W7")
 TRAINING = WORKLOADS[:4]
 COLUMNS = ("minigen", "torch", "autograd", "products")
+PAUSE = 0.2  # seconds before a measurement: threads of the one before still spin for a while, waiting for work
 
 
 class Worker:
@@ -70,9 +72,10 @@ def run(threads: int, rounds: int, python: str, clock: int, workloads: list[str]
         here = {framework: worker for framework, worker in workers.items() if name in worker.workloads}
         agree(name, {framework: worker.ask(name)[2] for framework, worker in here.items()})
         times[name] = {framework: [] for framework in here}
-    for _ in range(rounds):
+    for turn in range(rounds):
         for name in workloads:
-            for framework in times[name]:
+            for framework in list(times[name])[:: 1 if turn % 2 else -1]:
+                time.sleep(PAUSE)
                 times[name][framework].append(workers[framework].ask(name)[clock])
     for worker in workers.values():
         worker.close()
@@ -82,8 +85,8 @@ def run(threads: int, rounds: int, python: str, clock: int, workloads: list[str]
 def table(times, memory, threads, rounds, clock) -> str:
     what = "processor time" if clock else "wall clock"
     lines = [
-        f"**{threads} thread{'s' * (threads > 1)}**: milliseconds of {what}, median of {rounds} rounds "
-        "(smallest to largest); W7: microseconds per op",
+        f"**{threads} thread{'s' * (threads > 1)}**: milliseconds of {what} and their ratio in one round, median of "
+        f"{rounds} rounds (smallest to largest); W7: microseconds per op",
         "",
         "| | minigen | PyTorch | autograd | products alone | minigen / PyTorch | peak MiB, minigen / PyTorch |",
         "|---|---|---|---|---|---|---|",
@@ -96,9 +99,10 @@ def table(times, memory, threads, rounds, clock) -> str:
             middle = f"{statistics.median(values):.3g}" if values else ""
             cells.append(f"{middle} ({values[0]:.3g} to {values[-1]:.3g})" if values else "")
         ratio = ""
-        if "torch" in row:
-            ratios.append(statistics.median(row["minigen"]) / statistics.median(row["torch"]))
-            ratio = f"**{ratios[-1]:.2f}**"
+        if "torch" in row:  # round by round: what slows the machine down for a while slows both
+            pairs = sorted(ours / theirs for ours, theirs in zip(row["minigen"], row["torch"]))
+            ratios.append(statistics.median(pairs))
+            ratio = f"**{ratios[-1]:.2f}** ({pairs[0]:.2f} to {pairs[-1]:.2f})"
         megabytes = " / ".join(f"{m:.0f}" for m in memory.get(name, []) if m is not None)
         lines.append(f"| {name} | {' | '.join(cells)} | {ratio} | {megabytes} |")
     if ratios:
