@@ -73,7 +73,7 @@ def _convolve(x, kernel, stride, padding):
         return _scatter(x, _turned(kernel), 1, k - 1 - padding, (Y, X))
     matrix = kernel.reshape(k * k * C, O)
     out = np.empty((B, Y, X, O), x.dtype)
-    for some, patches in _patches(x, k, stride, padding):
+    for some, patches in _patches(x, k, stride, padding, O):
         np.matmul(patches, matrix, out=out[some].reshape(-1, O))
     return out
 
@@ -82,10 +82,9 @@ def _scatter(g, kernel, stride, padding, size):
     """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). What x[y + i] gave to out[y] comes back to it."""
     B, Y, X, O = g.shape
     k, _, C, _ = kernel.shape
-    matrix = kernel.reshape(k * k * C, O).T
     x = np.zeros((B, size[0] + 2 * padding, size[1] + 2 * padding, C), g.dtype)
-    for some in _portions(B, Y * X * k * k * C):
-        patches = (g[some].reshape(-1, O) @ matrix).reshape(-1, Y, X, k, k, C)
+    for some in _portions(B, Y * X * k * k * C, 1):
+        patches = (g[some].reshape(-1, O) @ kernel.reshape(-1, O).T).reshape(-1, Y, X, k, k, C)
         for i, j in np.ndindex(k, k):
             x[some, i : i + stride * Y : stride, j : j + stride * X : stride] += patches[:, :, :, i, j]
     return x[:, padding : padding + size[0], padding : padding + size[1]]
@@ -94,12 +93,12 @@ def _scatter(g, kernel, stride, padding, size):
 def _correlate(x, g, k, stride, padding):
     """The gradient by the kernel: d[i, j, c, o] = sum_byx padded[b, stride y + i, stride x + j, c] g[b, y, x, o]."""
     d = np.zeros((k * k * x.shape[3], g.shape[3]), x.dtype)
-    for some, patches in _patches(x, k, stride, padding):
+    for some, patches in _patches(x, k, stride, padding, g.shape[3]):
         d += patches.T @ g[some].reshape(len(patches), -1)
     return d.reshape(k, k, x.shape[3], g.shape[3])
 
 
-def _patches(x, k, stride, padding):
+def _patches(x, k, stride, padding, O):
     """The k x k patches of x (B, Y, X, C), a few images at a time: which images, and (images Y' X', k k C)."""
     B, Y, X, C = x.shape
     padded = np.zeros((B, Y + 2 * padding, X + 2 * padding, C), x.dtype)
@@ -107,13 +106,13 @@ def _patches(x, k, stride, padding):
     image, row, column, number = padded.strides
     shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C  # k neighbours touch
     patches = as_strided(padded, shape, (image, stride * row, stride * column, row, number), writeable=False)
-    for some in _portions(B, math.prod(shape[1:])):
+    for some in _portions(B, math.prod(shape[1:]), O):
         yield some, patches[some].reshape(-1, k * k * C)
 
 
-def _portions(images, numbers):
-    """Slices of so many images that they have about COLUMNS numbers together."""
-    step = max(1, COLUMNS // max(1, numbers))
+def _portions(images, numbers, O):
+    """Slices of so many images, with so many numbers each, that these fit the cache and their product one thread."""
+    step = max(1, min(COLUMNS, winograd.PRODUCT // O) // max(1, numbers))
     return [slice(start, start + step) for start in range(0, images, step)]
 
 
