@@ -111,7 +111,7 @@ def _patches(x, k, stride, padding, O):
 
 
 def _portions(images, numbers, O):
-    """Slices of so many images, with so many numbers each, that these fit the cache and their product one thread."""
+    """Slices of so many images, of so many numbers each, that these stay in the cache and their product is small."""
     step = max(1, min(COLUMNS, winograd.PRODUCT // O) // max(1, numbers))
     return [slice(start, start + step) for start in range(0, images, step)]
 

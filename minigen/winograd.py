@@ -16,16 +16,10 @@ pair of channels, which are 16 matrix products over all tiles, give 2 x 2 result
 even Y and X, and are surrounded by one row of zeros; x and y, named first, are the places within a tile.
 """
 
-import functools
-import os
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-
 import numpy as np
 
 NUMBERS = 2**18  # in the tiles that are worked on at a time: a megabyte, so that they stay in the cache
-PRODUCT = 10**6  # multiplications: OpenBLAS leaves a product of no more to the thread that asks for it
-THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+PRODUCT = 10**6  # multiplications: up to here OpenBLAS takes its kernels for small matrices, and calls no second thread
 WIDE = 32  # channels
 FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
 
@@ -42,56 +36,32 @@ def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     matrix = FILTER.astype(kernel.dtype)
     filters = np.tensordot(matrix, np.tensordot(matrix, kernel, (1, 0)), (1, 1)).reshape(16, C, O)
     out = np.empty((*image.shape[:3], O), image.dtype)
-
-    def some_images(some):
+    for some in _portions(image, O):
         results = _quarters(out[some])  # (y, x, images, Y / 2, X / 2, O)
         products = (_tiles(image[some]) @ filters).reshape(4, 4, *results.shape[2:])  # (x, y, ...)
         half = np.empty((2, *products.shape[1:]), out.dtype)
         _add_products(products, half)
         _add_products(half.swapaxes(0, 1), results)
-
-    _in_parallel(some_images, _portions(image, O))
     return out
 
 
 def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The gradient by the kernel (3, 3, C, O), where g (B, Y, X, O) is the one by the result of `convolve`."""
     C, O = image.shape[3], g.shape[3]
-
-    def some_images(some):
+    total = np.zeros((16, C, O), image.dtype)
+    for some in _portions(image, O):
         results = _quarters(g[some])
         half = np.empty((4, *results.shape[1:]), g.dtype)
         products = np.empty((4, *half.shape[:1], *half.shape[2:]), g.dtype)
         _give_to_products(results, half)
         _give_to_products(half.swapaxes(0, 1), products)
-        return _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
-
-    total = sum(_in_parallel(some_images, _portions(image, O)), np.zeros((16, C, O), image.dtype))
+        total += _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
     matrix = FILTER.astype(image.dtype)
     return np.tensordot(matrix, np.tensordot(matrix, total.reshape(4, 4, C, O), (0, 0)), (0, 1))
 
 
-def _in_parallel(work, parts):
-    """[work(part) for part in parts], each of THREADS threads an equal share: NumPy computes outside Python's lock."""
-    if THREADS == 1:
-        return [work(part) for part in parts]
-    cuts = [len(parts) * i // THREADS for i in range(THREADS + 1)]
-    shares = [parts[start:end] for start, end in pairwise(cuts)]
-    done = _threads().map(lambda share: [work(part) for part in share], shares)
-    return [result for share in done for result in share]
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not survive a fork
-
-
 def _portions(image, O):
-    """Slices of so many images that their tiles stay in the cache, and each product within one thread."""
+    """Slices of so many images that their tiles stay in the cache and each product is small."""
     B, Y, X, C = image.shape
     step = max(1, min(NUMBERS // (4 * Y * X * max(C, O)), 4 * PRODUCT // (Y * X * C * O)))
     return [slice(start, start + step) for start in range(0, B, step)]

@@ -414,7 +414,7 @@ def test_the_unet_draws_digits_after_a_minute_of_training():
     """1,700 steps: about 110 seconds on one core, 60 on two. Figures of the first run: 0.55, 0.91, 0.83."""
     from minigen.compare.ddim_sweep import trained_ddpm
 
-    ddpm, ema = trained_ddpm(1700, generator())
+    ddpm, ema = trained_ddpm(generator(), steps=1700)
     digits = mg.data.digits()
     with ema.applied():
         samples = mg.data.to_levels(ddpm.sample(360, generator(1), steps=200)[:, 0])

@@ -31,22 +31,6 @@ def test_gradient(case, monkeypatch):
     check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_convolution_is_the_same_bit_for_bit_on_any_number_of_threads(threads, monkeypatch):
-    rng = np.random.default_rng(4)
-    x, weight, g = (rng.standard_normal(s, np.float32) for s in [(5, 32, 4, 6), (33, 32, 3, 3), (5, 33, 4, 6)])
-    results = []
-    for number in (1, threads):
-        monkeypatch.setattr(winograd, "THREADS", number)
-        monkeypatch.setattr(winograd, "NUMBERS", 4 * 24 * 33)  # one image at a time
-        leaves = mg.Tensor(x), mg.Tensor(weight)
-        value = ops.conv2d(*leaves, padding=1)
-        (value * g).sum().backward()
-        results.append([value.data, *(leaf.grad for leaf in leaves)])
-    for one, other in zip(*results):
-        np.testing.assert_array_equal(one, other)
-
-
 @BY_LABEL
 def test_gradient_where_nothing_is_contiguous(case):
     """Arguments arrive as transposed views, and so does the gradient."""

@@ -22,15 +22,16 @@ RULES = {
 }
 
 
-def trained_ddpm(steps: int, rng: np.random.Generator) -> tuple[mg.DDPM, mg.EMA]:
-    """A UNet of 24 and 48 channels after so many steps on batches of 128 digits, and its averaged parameters."""
+def trained_ddpm(rng: np.random.Generator, **how_long) -> tuple[mg.DDPM, mg.EMA]:
+    """A UNet of 24 and 48 channels after so many `steps` or `seconds` on batches of 128 digits, and its average."""
     ddpm = mg.DDPM(mg.networks.UNet(rng=rng), mg.schedules.cosine(), predict="velocity", levels=17)
     parameters = mg.nn.parameters(ddpm)
     x = mg.data.to_signed(mg.data.digits().train)[:, None]  # B 1 Y X
     ema, optimizer = mg.EMA(parameters, decay=0.998), mg.AdamW(parameters, lr=2e-3)
     how = {"learning_rate": mg.optim.warmup_cosine(2e-3), "max_norm": 1.0, "ema": ema}
-    for _ in mg.train(ddpm, mg.data.batches(x, 128, rng), steps, optimizer, rng, **how):
+    for _ in mg.train(ddpm, mg.data.batches(x, 128, rng), optimizer=optimizer, rng=rng, **how_long, **how):
         pass
+    print(f"trained for {ema.steps} steps", flush=True)
     return ddpm, ema
 
 
@@ -52,11 +53,14 @@ def main(argv: list[str] | None = None) -> None:
     """Train, sweep, print, write JSON."""
     parser = argparse.ArgumentParser(prog="python -m minigen.compare.ddim_sweep", description=__doc__)
     parser.add_argument("--train-steps", type=int, default=1700)
+    parser.add_argument("--train-seconds", type=float, help="train for so long instead")
     parser.add_argument("--steps", type=int, nargs="+", default=[3, 5, 10, 20, 50, 100, 1000])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/ddim_sweep.json"))
     arguments = parser.parse_args(argv)
-    ddpm, ema = trained_ddpm(arguments.train_steps, np.random.default_rng(arguments.seed))
+    seconds = arguments.train_seconds
+    how_long = {"seconds": seconds} if seconds else {"steps": arguments.train_steps}
+    ddpm, ema = trained_ddpm(np.random.default_rng(arguments.seed), **how_long)
     print(" " * 20, "    1-NN   precis.    recall    sl. W.   to train")
     with ema.applied():
         rows = sweep(ddpm, arguments.steps, arguments.seed + 1)
