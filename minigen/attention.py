@@ -14,7 +14,7 @@ def _weights(q, k, mask):
     weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
     weights *= q.shape[-1] ** -0.5
     if mask is not None:
-        weights += additive_mask(mask) if mask.dtype == bool else mask
+        weights += mask if mask.dtype.kind == "f" else additive_mask(mask)
     weights -= weights.max(axis=-1, keepdims=True)
     np.exp(weights, out=weights)
     weights /= (weights @ ones(weights.shape[-1], weights.dtype))[..., None]
@@ -23,8 +23,8 @@ def _weights(q, k, mask):
 
 def additive_mask(mask: np.ndarray) -> np.ndarray:
     """What to add to the scores, 0 where mask is True and -inf where it is False: float32, read-only."""
-    if not mask.any(axis=-1).all():
-        raise ValueError("mask is True where a query may look, and lets every query look somewhere")
+    if mask.dtype != bool or not mask.any(axis=-1).all():
+        raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
     return read_only(np.where(mask, np.float32(0), np.float32(-np.inf)))
 
 
@@ -33,8 +33,8 @@ def attention(qkv, heads, mask=None):
     """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
 
     Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look,
-    or what `additive_mask` makes of them (None: everywhere); the *last* Q positions ask, so that with a cache only new
-    positions do -> (B, Q, C).
+    or of floats to add to the scores, as `additive_mask` makes them (None: everywhere); the *last* Q positions ask, so
+    that with a cache only new positions do -> (B, Q, C).
     """
     q, k, v = _heads(qkv, heads, mask)
     weights = _weights(q, k, mask)

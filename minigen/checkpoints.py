@@ -61,7 +61,7 @@ def save(path: str | Path, model, optimizer=None, ema=None, rng=None, step: int 
     if half:
         arrays = {name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in arrays.items()}
     manifest = {
-        "format": 1,
+        "format": 2,
         "parts": {name: _describe(part, name) for name, part in parts.items()},
         "step": int(step),
         "lr": getattr(optimizer, "lr", None),
@@ -163,6 +163,8 @@ def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
     manifest, arrays = _read(path)
     parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     with _refusal(path):
+        if manifest["format"] == 1 and parts.keys() & {"optimizer", "ema"}:
+            raise ValueError("format 1 keeps matrices of optimizer and ema row by row: only its model can be read")
         _refuse_differences({name: _describe(part, name) for name, part in parts.items()}, manifest["parts"])
         nn.load_state(parts, arrays)
     if optimizer is not None:
@@ -236,8 +238,8 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
             raise ValueError("the zip claims to hold more bytes than the file has")
         files = {entry.filename: archive.read(entry) for entry in entries}
         manifest = json.loads(files.pop("manifest.json"))
-        if manifest["format"] != 1 or len(files) != len(entries) - 1:
-            raise ValueError(f"format {manifest['format']} (this version reads 1), or a name that occurs twice")
+        if manifest["format"] not in (1, 2) or len(files) != len(entries) - 1:
+            raise ValueError(f"format {manifest['format']} (this version reads 1 and 2), or a name that occurs twice")
         arrays = {name.removesuffix(".npy"): _array(name, entry) for name, entry in files.items()}
         _refuse_differences(manifest["arrays"], {name: _digest(a) for name, a in arrays.items()})
     return manifest, {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}

@@ -111,9 +111,8 @@ class Adam(Optimizer):
         self.first_moment += (1 - b1) * gradient
         self.second_moment *= b2
         self.second_moment += (1 - b2) * gradient * gradient
-        unbias = math.sqrt(1 - b2**k)  # of the root of the second moment; taken to the numbers, as in their section 2
-        size = np.sqrt(self.second_moment) + self.eps * unbias
-        values -= self.lr * unbias / (1 - b1**k) * self.first_moment / size
+        size = np.sqrt(self.second_moment / (1 - b2**k)) + self.eps
+        values -= self.lr / (1 - b1**k) * self.first_moment / size
 
 
 class AdamW(Adam):

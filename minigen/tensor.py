@@ -69,13 +69,13 @@ class Tensor:
             raise TypeError(f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)")
         if not isinstance(data, (np.ndarray, np.floating)):
             array = array.astype(np.float32)
-        self._data = array
+        self._data = read_only(array)
         self.node = Node("leaf", (), (), array.shape, array.dtype) if requires_grad else None
 
     @property
     def data(self) -> np.ndarray:
         """The value, read-only: a later `backward` may need it. Assign a new array to replace it."""
-        return read_only(self._data.view())
+        return self._data
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
@@ -83,7 +83,7 @@ class Tensor:
             came = f"{getattr(array, 'dtype', type(array).__name__)} {np.shape(array)}"
             raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
         # Column by column, so that x W^T reads W along its columns: three times faster where x has a dozen rows.
-        self._data = np.array(array, order="F", copy=array.flags.writeable or None)
+        self._data = read_only(np.array(array, order="F", copy=array.flags.writeable or None))
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -240,6 +240,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
             value = np.asarray(value)
         if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f"):
             raise TypeError(f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind")
+        value.setflags(write=False)
         result = Tensor.__new__(Tensor)
         result._data = value
         result.node = None

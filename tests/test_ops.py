@@ -109,6 +109,14 @@ def test_attention_weights_sum_to_one_and_obey_the_mask():
     assert (weights[:, :, ~mask] == 0).all()
 
 
+def test_a_mask_may_be_what_is_added_to_the_scores():
+    qkv = mg.Tensor(np.random.default_rng(0).standard_normal((2, 4, 12)))
+    mask = np.tril(np.ones((4, 4), bool))
+    added = ops.additive_mask(mask)
+    assert added.dtype == np.float32 and not added.flags.writeable
+    np.testing.assert_array_equal(ops.attention(qkv, 2, added).data, ops.attention(qkv, 2, mask).data)
+
+
 def test_causal_attention_depends_on_the_past_only():
     mask = np.tril(np.ones((3, 3), bool))
     matrix = dependency_matrix(lambda x: ops.attention(x, 1, mask), np.random.default_rng(0).standard_normal((1, 3, 6)))
@@ -116,12 +124,13 @@ def test_causal_attention_depends_on_the_past_only():
     assert (looks[~mask] == 0).all() and (looks[mask] > 0).all()
 
 
-def test_an_image_does_not_depend_on_its_batch():
-    """However many images are convolved together, bit for bit."""
+@pytest.mark.parametrize("channels", [24, winograd.WIDE])
+def test_an_image_does_not_depend_on_its_batch(channels):
+    """However many images are convolved together, up to rounding."""
     rng = np.random.default_rng(0)
     x, w = (
-        rng.standard_normal((70, 24, 8, 8)).astype(np.float32),
-        rng.standard_normal((24, 24, 3, 3)).astype(np.float32),
+        rng.standard_normal((70, channels, 8, 8)).astype(np.float32),
+        rng.standard_normal((channels, channels, 3, 3)).astype(np.float32),
     )
     whole = ops.conv2d(x, w, padding=1).data
     np.testing.assert_allclose(whole[:3], ops.conv2d(x[:3], w, padding=1).data, rtol=1e-4, atol=1e-4)
@@ -147,6 +156,7 @@ IMAGE = mg.Tensor(np.zeros((1, 2, 5, 5), np.float32))
         (lambda: ops.layer_norm(A, 4), ValueError, ["layer_norm", "(2, 3)", "4"]),
         (lambda: ops.attention(A.reshape(1, 2, 3), 2), ValueError, ["attention", "2 heads"]),
         (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.zeros((2, 2), bool)), ValueError, ["mask"]),
+        (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((2, 2), int)), ValueError, ["mask"]),
         (lambda: ops.conv2d(IMAGE, W), ValueError, ["conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
         (lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)), ValueError, ["conv2d", "7x7"]),
         (lambda: ops.group_norm(IMAGE, 3), ValueError, ["group_norm", "3 groups"]),

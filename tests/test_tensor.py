@@ -111,6 +111,19 @@ def test_indices_changed_between_forward_and_backward():
         assert x.grad.tolist() == [2, 0]
 
 
+def test_an_op_cannot_write_to_what_it_is_given():
+    @op
+    def doubled(x):
+        x *= 2
+        return x, lambda g: 2 * g
+
+    x = vector(1, 2)
+    for argument in (x, x + 1, np.ones(2, F32)):
+        with pytest.raises(ValueError, match="read-only"):
+            doubled(argument)
+    assert x.data.tolist() == [1, 2]
+
+
 def test_values_without_history_do_not_alias_the_callers_array():
     array = np.ones((2, 3), F32)
     with mg.no_grad():
