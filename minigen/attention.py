@@ -33,8 +33,8 @@ def attention(qkv, heads, mask=None):
     """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
 
     Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look,
-    or of floats to add to the scores, as `additive_mask` makes them (None: everywhere); the *last* Q positions ask, so
-    that with a cache only new positions do -> (B, Q, C).
+    or of floats to add to the scores, unchecked, as `additive_mask` makes them (None: everywhere); the *last* Q
+    positions ask, so that with a cache only new positions do -> (B, Q, C).
     """
     q, k, v = _heads(qkv, heads, mask)
     weights = _weights(q, k, mask)

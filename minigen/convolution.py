@@ -14,8 +14,6 @@ from numpy.lib.stride_tricks import as_strided
 from minigen import winograd
 from minigen.tensor import joint_op, ones, op
 
-COLUMNS = 2**18  # numbers in the patches multiplied at a time: a megabyte, so that they stay in the cache
-
 
 @op
 def conv2d(x, weight, bias=None, stride=1, padding=0):
@@ -24,8 +22,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X'),
     Y' = (Y + 2 padding - k) // stride + 1.
     """
-    if x.ndim != 4 or weight.ndim != 4 or weight.shape[1] != x.shape[1] or weight.shape[2] != weight.shape[3]:
-        raise ValueError("x is (B, C, Y, X), weight (out, C, k, k)")
+    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], weight.shape[2], weight.shape[2])
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError("x is (B, C, Y, X), weight (out, C, k, k), bias (out,)")
     O, C, k, _ = weight.shape
     if min(x.shape[2:]) + 2 * padding < k:
         raise ValueError(f"a {k}x{k} filter does not fit into the image, with a padding of {padding}")
@@ -79,11 +78,11 @@ def _convolve(x, kernel, stride, padding):
 
 
 def _scatter(g, kernel, stride, padding, size):
-    """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). What x[y + i] gave to out[y] comes back to it."""
+    """The transpose of `_convolve`: (B, Y', X', O) -> (B, *size, C). x[stride y + i] gets back what it gave out[y]."""
     B, Y, X, O = g.shape
     k, _, C, _ = kernel.shape
     x = np.zeros((B, size[0] + 2 * padding, size[1] + 2 * padding, C), g.dtype)
-    for some in _portions(B, Y * X * k * k * C, 1):
+    for some in winograd.portions(B, Y * X * k * k * C, 0):
         patches = (g[some].reshape(-1, O) @ kernel.reshape(-1, O).T).reshape(-1, Y, X, k, k, C)
         for i, j in np.ndindex(k, k):
             x[some, i : i + stride * Y : stride, j : j + stride * X : stride] += patches[:, :, :, i, j]
@@ -99,21 +98,18 @@ def _correlate(x, g, k, stride, padding):
 
 
 def _patches(x, k, stride, padding, O):
-    """The k x k patches of x (B, Y, X, C), a few images at a time: which images, and (images Y' X', k k C)."""
+    """The k x k patches of x (B, Y, X, C), a few images at a time: which images, and (images Y' X', k k C).
+
+    The k pixels of a patch's row lie side by side in memory.
+    """
     B, Y, X, C = x.shape
     padded = np.zeros((B, Y + 2 * padding, X + 2 * padding, C), x.dtype)
     padded[:, padding : padding + Y, padding : padding + X] = x
     image, row, column, number = padded.strides
-    shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C  # k neighbours touch
+    shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C
     patches = as_strided(padded, shape, (image, stride * row, stride * column, row, number), writeable=False)
-    for some in _portions(B, math.prod(shape[1:]), O):
+    for some in winograd.portions(B, math.prod(shape[1:]), math.prod(shape[1:]) * O):
         yield some, patches[some].reshape(-1, k * k * C)
-
-
-def _portions(images, numbers, O):
-    """Slices of so many images, of so many numbers each, that these stay in the cache and their product is small."""
-    step = max(1, min(COLUMNS, winograd.PRODUCT // O) // max(1, numbers))
-    return [slice(start, start + step) for start in range(0, images, step)]
 
 
 @joint_op
@@ -172,7 +168,7 @@ def avg_pool2d(x, kernel_size):
 
 
 def _repeat_pixels(x, n):
-    """(B, C, Y, X) -> (B, C, Y n, X n), and its transpose:"""
+    """(B, C, Y, X) -> (B, C, Y n, X n): the transpose of `_sum_blocks`."""
     B, C, Y, X = x.shape
     blocks = np.broadcast_to(x.transpose(0, 2, 3, 1)[:, :, None, :, None], (B, Y, n, X, n, C))
     return blocks.reshape(B, Y * n, X * n, C).transpose(0, 3, 1, 2)

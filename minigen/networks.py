@@ -242,8 +242,8 @@ class Transformer:
 def attention_mask(kind: str, length: int, block_size: int = 1) -> np.ndarray:
     """(L, L) booleans, True where position i (row) may look at position j: "causal", "full" or "block"."""
     sizes = {"causal": 1, "block": block_size, "full": length}  # blocks of one position, and all in one block
-    if kind not in sizes:
-        raise ValueError(f'mask: expected "causal", "full" or "block", got {kind!r}')
+    if kind not in sizes or block_size < 1:
+        raise ValueError(f'mask: expected "causal", "full" or "block" and block_size >= 1, got {kind!r}, {block_size}')
     block = np.arange(length) // sizes[kind]
     return block <= block[:, None]
 

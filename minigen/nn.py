@@ -21,7 +21,7 @@ def parameters(obj) -> dict[str, Tensor]:
 
 def state(obj) -> dict[str, np.ndarray]:
     """What obj has learned, as arrays by name: its Tensors, and its ndarrays that do not start with an underscore."""
-    return {name: value.data if isinstance(value, Tensor) else value for name, _, _, value in _walk(obj)}
+    return {name: value.data if isinstance(value, Tensor) else value.copy() for name, _, _, value in _walk(obj)}
 
 
 def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
@@ -35,8 +35,9 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
     problems += [f"unexpected: {name}" for name in arrays if name not in places]
     for name, (_, _, have) in places.items():
         came = arrays.get(name, have)
-        if (have.shape, have.dtype) != (came.shape, came.dtype):
-            problems.append(f"{name}: expected {have.dtype} {have.shape}, got {came.dtype} {came.shape}")
+        if (have.shape, have.dtype) != (came.shape, came.dtype) or (type(came) is Tensor and came is not have):
+            kind = " in a Tensor" * (type(came) is Tensor)
+            problems.append(f"{name}: expected {have.dtype} {have.shape}, got {came.dtype} {came.shape}{kind}")
     if problems:
         raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
     for name, (owner, key, value) in places.items():
@@ -65,9 +66,8 @@ def _walk(obj, path: str = "", seen: set | None = None) -> Iterator[tuple]:
 
 def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
     """torch's default, uniform in +-1/sqrt(fan_in); or normal with a given standard deviation."""
-    if std is None:
-        return Tensor(rng.uniform(-(fan_in**-0.5), fan_in**-0.5, shape).astype(np.float32, order="F"))
-    return Tensor(np.asfortranarray(std * rng.standard_normal(shape, np.float32)))
+    values = rng.uniform(-1, 1, shape) / fan_in**0.5 if std is None else std * rng.standard_normal(shape, np.float32)
+    return Tensor(np.asarray(values, np.float32, order="F"))  # column by column: see `Tensor.data`
 
 
 class Linear:
@@ -137,8 +137,8 @@ class KeyValueCache:
 
     def extend(self, qkv: np.ndarray) -> np.ndarray:
         """Add qkv (B, new, 3C); returns a read-only view of all so far (B, seen, 3C)."""
-        start, self.seen = self.seen, self.seen + qkv.shape[1]
-        self._buffer[:, start : self.seen] = qkv
+        self._buffer[:, self.seen : self.seen + qkv.shape[1]] = qkv
+        self.seen += qkv.shape[1]
         return read_only(self._buffer[:, : self.seen])
 
 

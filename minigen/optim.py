@@ -67,7 +67,7 @@ class Optimizer:
 
 
 def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
-    """All values one after the other; a matrix column by column, as it lies in memory (see `Tensor.data`)."""
+    """All values one after the other; a matrix column by column, the order in which `Tensor.data` keeps it."""
     return np.concatenate([p.data.ravel("F") for p in parameters.values()])
 
 
@@ -77,7 +77,7 @@ def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
     end = 0
     for p in parameters.values():
         start, end = end, end + p.size
-        p.data = values[start:end].reshape(p.shape, order="F")
+        p.data = values[start:end].astype(p.dtype, copy=False).reshape(p.shape, order="F")
 
 
 class SGD(Optimizer):

@@ -74,16 +74,16 @@ class Tensor:
 
     @property
     def data(self) -> np.ndarray:
-        """The value, read-only: a later `backward` may need it. Assign a new array to replace it."""
+        """The value, read-only: a later `backward` may need it. Assign an array to replace it; it is kept by column."""
         return self._data
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
         if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
-            came = f"{getattr(array, 'dtype', type(array).__name__)} {np.shape(array)}"
+            came = f"{type(array).__name__} {getattr(array, 'dtype', '')} {np.shape(array)}"
             raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
         # Column by column, so that x W^T reads W along its columns: three times faster where x has a dozen rows.
-        self._data = read_only(np.array(array, order="F", copy=array.flags.writeable or None))
+        self._data = read_only((np.array if array.flags.writeable else np.asarray)(array, order="F"))
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -176,20 +176,26 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
 
 @functools.lru_cache(maxsize=100)
 def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
-    """The vector that sums: `ones @ x` adds up the rows of x and `x @ ones` its columns, faster than `x.sum`."""
+    """n times one number: `ones @ x` adds up the rows of x, `x @ ones` its columns, faster than `x.sum`.
+
+    With times = 1 / n it averages.
+    """
     return read_only(np.full(n, times, dtype))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """The array, flagged so that nobody writes to it: an op may keep it for its rules without a copy."""
+    """The array, flagged so that nobody writes to it: an op may keep it for its rules without a copy.
+
+    Whoever makes a view of an array read-only promises not to write to that array while a graph may need it.
+    """
     array.flags.writeable = False
     return array
 
 
 def _constant(value, dtype: np.dtype | None):
     """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
-    if isinstance(value, tuple):
-        return tuple(_constant(v, dtype) for v in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_constant(v, dtype) for v in value)
     if isinstance(value, np.integer):
         return int(value)
     if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
@@ -211,7 +217,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
 
     @functools.wraps(function)
     def apply(*args, **settings):
-        if settings and any(isinstance(value, (Tensor, np.ndarray)) for value in settings.values()):
+        if settings and any(isinstance(value, (Tensor, np.ndarray, np.generic)) for value in settings.values()):
             bound = signature.bind(*args, **settings)  # an array given by name: find its place
             bound.apply_defaults()
             args, settings = bound.args, bound.kwargs
@@ -231,14 +237,14 @@ def op(function: Callable, joint: bool = False) -> Callable:
             arrays = [a if type(x) is Tensor else _constant(x, dtype) for x, a in zip(args, arrays)]
         try:
             returned = function(*arrays, **settings)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, ZeroDivisionError) as error:
             kind = IndexError if type(error) is IndexError else ValueError
             shapes = ", ".join(str(a.shape) for a in arrays if isinstance(a, np.ndarray))
             raise kind(f"{name}: {error} [shapes {shapes}]") from None
         value, rules = returned[0], returned[1:]
         if type(value) is not np.ndarray:
             value = np.asarray(value)
-        if value.dtype is not dtype and (dtype is not None or value.dtype.kind != "f"):
+        if value.dtype is not dtype and (value.dtype != (dtype or value.dtype) or value.dtype.kind != "f"):
             raise TypeError(f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind")
         value.setflags(write=False)
         result = Tensor.__new__(Tensor)

@@ -13,12 +13,13 @@ Four are enough (Winograd 1980), if sums of numbers and of weights are multiplie
 
 An image is cut into tiles of 4 x 4 pixels, one every 2 pixels, and both axes are treated so: 4 x 4 products a tile and
 pair of channels, which are 16 matrix products over all tiles, give 2 x 2 results. Images here are (B, Y, X, C) with
-even Y and X, and are surrounded by one row of zeros; x and y, named first, are the places within a tile.
+even Y and X, surrounded by one row of zeros. Where a shape begins with (y, x, ...) or (x, y, ...), these are the places
+within a tile.
 """
 
 import numpy as np
 
-NUMBERS = 2**18  # in the tiles that are worked on at a time: a megabyte, so that they stay in the cache
+NUMBERS = 2**18  # in the tiles or patches worked on at a time: a megabyte, so that they stay in the cache
 PRODUCT = 10**6  # multiplications: up to here OpenBLAS takes its kernels for small matrices, and calls no second thread
 WIDE = 32  # channels
 FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
@@ -52,7 +53,7 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
     for some in _portions(image, O):
         results = _quarters(g[some])
         half = np.empty((4, *results.shape[1:]), g.dtype)
-        products = np.empty((4, *half.shape[:1], *half.shape[2:]), g.dtype)
+        products = np.empty((4, 4, *results.shape[2:]), g.dtype)
         _give_to_products(results, half)
         _give_to_products(half.swapaxes(0, 1), products)
         total += _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
@@ -61,14 +62,18 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 def _portions(image, O):
-    """Slices of so many images that their tiles stay in the cache and each product is small."""
     B, Y, X, C = image.shape
-    step = max(1, min(NUMBERS // (4 * Y * X * max(C, O)), 4 * PRODUCT // (Y * X * C * O)))
-    return [slice(start, start + step) for start in range(0, B, step)]
+    return portions(B, 4 * Y * X * max(C, O), Y * X * C * O // 4)
+
+
+def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
+    """Slices of so many images, of so many numbers and multiplications each, that NUMBERS and PRODUCT are kept."""
+    step = max(1, min(NUMBERS // max(1, numbers), PRODUCT // max(1, multiplications)))
+    return [slice(start, start + step) for start in range(0, images, step)]
 
 
 def _tiles(image):
-    """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C)."""
+    """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), the 16 in the order (x, y)."""
     B, Y, X, C = image.shape
     planes = np.zeros((2, 2, B, Y // 2 + 1, X // 2 + 1, C), image.dtype)  # rows by parity, columns by parity
     half = np.empty((4, 2, B, Y // 2 + 1, X // 2, C), image.dtype)

@@ -127,7 +127,15 @@ def all_cases() -> list[Case]:
         (0, 3),
     )
     rows = np.array([2, 0, 2, 2])
-    indices = [(0,), (slice(1, 3),), (slice(None), None, 1), (..., slice(None, None, 2)), (rows,), (rows, rows % 2)]
+    indices = [
+        ((0, 0), slice(None)),
+        (0,),
+        (slice(1, 3),),
+        (slice(None), None, 1),
+        (..., slice(None, None, 2)),
+        (rows,),
+        (rows, rows % 2),
+    ]
     indices += [(slice(None), rows % 2), (np.array([[0, 1], [1, 1]]),), (np.arange(12).reshape(3, 4) % 5 < 2,)]
     for index in indices:
         get = index if len(index) > 1 else index[0]

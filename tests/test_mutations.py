@@ -27,6 +27,7 @@ MISTAKES = [
     ("div", "-g * x / (y * y)", "-g * x / y"),
     ("div", "-g * x / (y * y)", "g * x / (y * y)"),
     ("neg", "lambda g: -g", "lambda g: g"),
+    ("pow", "2 * g * x", "g * x"),
     ("pow", "3 * g * x * x", "3 * g * x"),
     ("pow", "exponent * x ** (exponent - 1)", "x ** (exponent - 1)"),
     ("pow", "x ** (exponent - 1)", "x ** exponent"),
@@ -47,8 +48,8 @@ MISTAKES = [
     ("gelu", "(1 - s) * y * ", "(1 - s) * "),
     ("maximum", "g * (1 - share)", "g * share"),
     ("maximum", "lambda g: g * share", "lambda g: g"),
-    ("clip", "g * ((x >= low) & (x <= high))", "g"),
-    ("clip", "(x >= low) & (x <= high)", "(x >= low)"),
+    ("clip", "g * (x == y)", "g"),
+    ("clip", "(x == y)", "(x >= y)"),
     ("where", "np.where(condition, 0, g)", "np.where(condition, g, 0)"),
     ("where", "np.where(condition, g, 0)", "g"),
     ("dropout", "lambda g: g * keep", "lambda g: g * (keep > 0)"),
@@ -60,7 +61,7 @@ MISTAKES = [
     ("_spread", "np.broadcast_to(g, shape)", "np.broadcast_to(np.flip(g), shape)"),
     ("reshape", "g.reshape(x.shape)", "g.ravel()[::-1].reshape(x.shape)"),
     ("reshape", "g.reshape(x.shape)", "g.reshape(x.shape, order='F')"),
-    ("transpose", "np.argsort(order)", "order"),
+    ("transpose", "np.argsort([a % x.ndim for a in axes])", "[a % x.ndim for a in axes]"),
     ("_concatenate", "axis)[i]", "axis)[0]"),
     ("pad", "slice(before, before + n)", "slice(0, n)"),
     ("getitem", "np.bincount(places.ravel(), g.ravel(), x.size)", "_set(np.zeros(x.size), places.ravel(), g.ravel())"),
@@ -145,12 +146,12 @@ def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
                 names = {"_set": lambda d, places, g: (d.__setitem__(places, g), d)[1]}
                 changed = source.replace(text, text.replace(old, new))
                 exec(compile(changed, f"{room}.py with a mistake", "exec"), names)
-                names |= {"COLUMNS": 50, "NUMBERS": 50}
+                names |= {"NUMBERS": 50}
                 if room == "winograd":  # a true convolution.py, which finds the wrong one there
                     wrong = types.SimpleNamespace(**names | {"pays": winograd.pays})
                     names = {}
                     exec(compile(source_of("convolution"), "convolution.py", "exec"), names)
-                    names |= {"COLUMNS": 50, "winograd": wrong}
+                    names |= {"winograd": wrong}
                 return types.SimpleNamespace(**{**vars(ops), **names})
     raise AssertionError(f"no op {op}")
 

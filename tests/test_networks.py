@@ -117,6 +117,12 @@ def test_a_transformer_looks_only_where_its_mask_allows(kind, block_size):
     np.testing.assert_array_equal(attention_mask(kind, L, block_size), expected)
 
 
+@pytest.mark.parametrize("kind, block_size", [("diagonal", 1), ("block", 0), ("block", -1)])
+def test_an_impossible_mask_is_refused(kind, block_size):
+    with pytest.raises(ValueError, match="block_size"):
+        attention_mask(kind, 4, block_size)
+
+
 def _hidden(net, L):
     return generator(5).standard_normal((L, 8)).astype(np.float32)
 

@@ -248,6 +248,18 @@ def test_loaded_arrays_are_copies():
     assert (model.first.weight.data != 99).all() and (model.counts != 99).all()
 
 
+def test_load_state_takes_arrays_not_parameters_and_state_is_a_snapshot():
+    model, other = Model(), Model()
+    before = nn.state(model)
+    with pytest.raises(ValueError, match="in a Tensor"):
+        nn.load_state(model, nn.state(other) | nn.parameters(other))
+    assert all(np.array_equal(before[name], array) for name, array in nn.state(model).items())
+    adam = mg.Adam({"w": mg.Tensor(np.ones(2, np.float32))})
+    before = nn.state(adam)
+    adam.step()
+    assert before["steps"] == 0
+
+
 def test_load_state_lists_every_difference_and_changes_nothing():
     model = Model()
     before = {name: array.copy() for name, array in nn.state(model).items()}

@@ -7,7 +7,7 @@ import pytest
 from op_cases import CASES
 
 import minigen as mg
-from minigen import convolution, ops, winograd
+from minigen import ops, winograd
 from minigen.gradients import check_gradients, dependency_matrix
 
 BY_LABEL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
@@ -25,8 +25,7 @@ def test_every_op_has_cases():
 
 @BY_LABEL
 def test_gradient(case, monkeypatch):
-    monkeypatch.setattr(convolution, "COLUMNS", 50)  # one image at a time: so that sums over several parts are seen
-    monkeypatch.setattr(winograd, "NUMBERS", 50)
+    monkeypatch.setattr(winograd, "NUMBERS", 50)  # one image at a time: so that sums over several parts are seen
     monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
     check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
 
@@ -140,6 +139,7 @@ def test_an_image_does_not_depend_on_its_batch(channels):
 
 A, W = mg.Tensor(np.zeros((2, 3), np.float32)), mg.Tensor(np.zeros((4, 5), np.float32))
 IMAGE = mg.Tensor(np.zeros((1, 2, 5, 5), np.float32))
+K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,12 @@ IMAGE = mg.Tensor(np.zeros((1, 2, 5, 5), np.float32))
         (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.zeros((2, 2), bool)), ValueError, ["mask"]),
         (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((2, 2), int)), ValueError, ["mask"]),
         (lambda: ops.conv2d(IMAGE, W), ValueError, ["conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
+        (lambda: ops.conv2d(IMAGE, K, np.zeros((1, 3), np.float32)), ValueError, ["conv2d", "bias", "(1, 3)"]),
+        (lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))), ValueError, ["linear", "bias", "(2, 4)"]),
+        (lambda: ops.group_norm(IMAGE, 0), ValueError, ["group_norm", "(1, 2, 5, 5)"]),
+        (lambda: ops.transpose(A, (3, 2)), ValueError, ["transpose", "(2, 3)"]),
+        (lambda: ops.pow(A, [1, 2]), TypeError, ["pow", "(2,)"]),
+        (lambda: ops.mse_loss(A, 0.0), ValueError, ["mse_loss", "(2, 3)"]),
         (lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)), ValueError, ["conv2d", "7x7"]),
         (lambda: ops.group_norm(IMAGE, 3), ValueError, ["group_norm", "3 groups"]),
         (lambda: ops.avg_pool2d(IMAGE, 2), ValueError, ["avg_pool2d", "2"]),

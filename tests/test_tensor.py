@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import weakref
@@ -103,10 +104,10 @@ def test_a_constant_changed_between_forward_and_backward(by_name):
 
 
 def test_indices_changed_between_forward_and_backward():
-    for index in (np.array([0, 0]), (np.array([0, 0]),)):
+    for index in (np.array([0, 0]), (np.array([0, 0]),), [0, 0]):
         x = vector(1, 2)
         loss = x[index].sum()
-        (index[0] if type(index) is tuple else index)[:] = 1
+        (index[0] if type(index) is tuple else index)[:] = [1, 1]
         loss.backward()
         assert x.grad.tolist() == [2, 0]
 
@@ -122,6 +123,12 @@ def test_an_op_cannot_write_to_what_it_is_given():
         with pytest.raises(ValueError, match="read-only"):
             doubled(argument)
     assert x.data.tolist() == [1, 2]
+
+
+def test_a_tensor_survives_pickling_and_numpy_scalars_by_name_do_not_widen():
+    x = pickle.loads(pickle.dumps(np.ones(2, F32)))  # its dtype equals float32 and is another object
+    assert (mg.Tensor(x) * 2.0).sum().item() == 4
+    assert ops.clip(vector(1, 2), low=np.float64(0), high=np.float64(1)).dtype == F32
 
 
 def test_values_without_history_do_not_alias_the_callers_array():
