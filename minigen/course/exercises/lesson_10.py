@@ -149,6 +149,7 @@ class Judged:
     ends_in_noise: bool
     better: bool
     reversed: bool
+    each_time_by_itself: bool  # and not by the company of other times
     steps: int
     signal: np.ndarray = field(compare=False)
     errors: tuple[float, float] | None = field(compare=False)
@@ -163,11 +164,12 @@ class Judged:
 def judged(answer, t: np.ndarray, steps: int) -> Judged:
     """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in `steps` steps."""
     few, many = (one_number_a_time(answer(times), times) for times in (t, np.linspace(0, 1, 241)))
+    alone = np.allclose(one_number_a_time(answer(t[1::2].copy()), t[1::2]), few[1::2])
     first, last = many[0], many[-1]
     sound = bool(0.999 <= first <= 1), bool((np.diff(many) < 0).all()), bool(0 <= last <= 1e-3)
     errors = (walk_error(answer, steps), walk_error(linear_in_time, steps)) if all(sound) else None
     better = errors is not None and bool(errors[0] < errors[1])
-    return Judged(*sound, better, bool(first <= 1e-3 and last >= 0.999), steps, few, errors)
+    return Judged(*sound, better, bool(first <= 1e-3 and last >= 0.999), alone, steps, few, errors)
 
 
 def one_number_a_time(signal, t: np.ndarray) -> np.ndarray:
@@ -483,6 +485,11 @@ EXERCISES = (
                 lambda t: 1e-4 + (0.02 - 1e-4) * t,
                 "This neither starts clean, nor falls, nor ends in noise. Is it beta that you return? alpha_bar is "
                 "what all the factors 1 - beta up to t leave.",
+            ),
+            (
+                lambda t: np.linspace(1, 0, len(t)),
+                "Your answer for a time depends on which other times are in t. Compare my_alpha_bar(np.array([0.3])) "
+                "with my_alpha_bar(np.array([0.1, 0.3])): use the values of t, not how many there are.",
             ),
             (
                 lambda t: 0.5,

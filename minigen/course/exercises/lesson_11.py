@@ -75,6 +75,19 @@ def chain(
     return x
 
 
+def renoised(denoise, alpha_bar, start, noises):
+    x = start
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        x = np.sqrt(alpha_bar[i - 1]) * denoise(x, i) + np.sqrt(1 - alpha_bar[i - 1]) * noises[i]
+    return x
+
+
+def alpha_bar_of_the_lesson(denoise, alpha_bar, start, noises):
+    """What `posterior` of the lesson gives: all of it from the notebook's own chain."""
+    own = np.exp(-(0.1 * np.arange(51) / 50 + 9.95 * (np.arange(51) / 50) ** 2))
+    return chain(denoise, own[: len(alpha_bar)], start, noises)
+
+
 def sample(denoise, alpha_bar, start, noises):
     x = start
     for i in range(len(alpha_bar) - 1, 0, -1):
@@ -364,9 +377,17 @@ EXERCISES = (
                 lambda *a: chain(*a, beta_of=beta_of_the_lesson),
                 "This uses the lesson's own beta. The check comes with another chain: make beta from its alpha_bar.",
             ),
+            (
+                alpha_bar_of_the_lesson,
+                "This uses the notebook's alpha_bar, in posterior perhaps. Take alpha_bar from the argument, beta too.",
+            ),
+            (
+                renoised,
+                "This puts all-new noise on the guess. The posterior also keeps a part of x_i: its mean has two terms.",
+            ),
         ),
         hints=(
-            "Start from sample_path in 'By hand'; only T, beta and the noise come from elsewhere.",
+            "Start from sample_path in 'By hand'; T, alpha_bar, beta and the noise come from the arguments.",
             "In the step from i to i - 1: beta = 1 - alpha_bar[i] / alpha_bar[i - 1].",
             "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
         ),
