@@ -411,7 +411,7 @@ def test_bad_input_is_named(call, error, words):
 
 @pytest.mark.thorough
 def test_the_unet_draws_digits_after_a_minute_of_training():
-    """1,700 steps: about 110 seconds on one core, 60 on two. Figures of the first run: 0.55, 0.91, 0.83."""
+    """1,700 steps, about 110 seconds. Figures of the first run: 0.55, 0.91, 0.83."""
     from minigen.compare.ddim_sweep import trained_ddpm
 
     ddpm, ema = trained_ddpm(generator(), steps=1700)
