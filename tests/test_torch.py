@@ -5,7 +5,7 @@ import pytest
 from op_cases import CASES
 
 import minigen as mg
-from minigen import ops
+from minigen import ops, winograd
 
 torch = pytest.importorskip("torch")
 
@@ -24,6 +24,14 @@ def test_value_and_gradients(case, dtype):
     np.testing.assert_allclose(value.data, reference.detach().numpy(), **tolerance)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a.grad, b.grad.numpy(), **tolerance)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.op == "conv2d" and case.torch], ids=lambda c: c.label)
+def test_convolution_by_winograds_way(case, monkeypatch):
+    monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
+    monkeypatch.setattr(winograd, "NUMBERS", 50)  # and one image at a time
+    test_value_and_gradients(case, np.float32)
+    test_value_and_gradients(case, np.float64)
 
 
 def test_every_op_is_compared():
