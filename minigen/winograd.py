@@ -20,7 +20,7 @@ within a tile.
 import numpy as np
 
 NUMBERS = 2**18  # in the tiles or patches worked on at a time: a megabyte, so that they stay in the cache
-PRODUCT = 10**6  # multiplications: up to here OpenBLAS takes its kernels for small matrices, and calls no second thread
+PRODUCT = 10**6  # multiplications: up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread
 WIDE = 32  # channels
 FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
 

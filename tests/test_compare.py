@@ -7,7 +7,7 @@ import pytest
 
 import minigen as mg
 from minigen.__main__ import COMMANDS, main
-from minigen.compare import head_to_head
+from minigen.compare import ddim_sweep, head_to_head
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +63,13 @@ def test_every_command_explains_itself(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     assert "usage" in capsys.readouterr().out
+
+
+def test_the_sweep_trains_for_so_many_seconds_and_gives_a_row_for_each_rule(tmp_path, capsys):
+    out = tmp_path / "sweep.json"
+    ddim_sweep.main(["--train-seconds", "0.5", "--steps", "2", "--out", str(out)])
+    rows = json.loads(out.read_text(encoding="utf-8"))
+    assert [(row["rule"], row["steps"]) for row in rows] == [(rule, 2) for rule in ddim_sweep.RULES]
+    assert 1 <= int(capsys.readouterr().out.split()[2]) < 100  # "trained for 8 steps", not the default of 1,700
+    with pytest.raises(ValueError, match="seconds=0"):
+        ddim_sweep.main(["--train-seconds", "0", "--out", str(out)])

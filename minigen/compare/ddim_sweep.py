@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/ddim_sweep.json"))
     arguments = parser.parse_args(argv)
     seconds = arguments.train_seconds
-    how_long = {"seconds": seconds} if seconds else {"steps": arguments.train_steps}
+    how_long = {"steps": arguments.train_steps} if seconds is None else {"seconds": seconds}
     ddpm, ema = trained_ddpm(np.random.default_rng(arguments.seed), **how_long)
     print(" " * 20, "    1-NN   precis.    recall    sl. W.   to train")
     with ema.applied():
