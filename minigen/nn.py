@@ -128,6 +128,16 @@ class Conv2d:
         return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
 
+class UpsampleConv2d(Conv2d):
+    """Every pixel doubled, then a 3 x 3 convolution with padding: (B, in, Y, X) -> (B, out, 2 Y, 2 X)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, rng):
+        super().__init__(in_channels, out_channels, 3, padding=1, rng=rng)
+
+    def __call__(self, x) -> Tensor:
+        return ops.upsample_conv2d(x, self.weight, self.bias)
+
+
 class KeyValueCache:
     """The packed queries, keys and values of the positions that one attention layer has seen."""
 

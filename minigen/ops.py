@@ -12,6 +12,7 @@ import numpy as np
 from minigen.attention import additive_mask, attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
 from minigen.convolution import avg_pool2d, conv2d, group_norm, interpolate  # noqa: F401
 from minigen.tensor import Tensor, joint_op, ones, op
+from minigen.winograd import upsample_conv2d  # noqa: F401
 
 # -- elementwise -------------------------------------------------------------------------------------------------------
 

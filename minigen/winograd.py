@@ -1,28 +1,34 @@
-"""Convolution with 3 x 3 filters by 16 multiplications for every 4 results instead of 36 (Lavin & Gray 2016).
+"""Convolution with 3 x 3 filters in fewer multiplications (Winograd 1980; Lavin & Gray 2016).
 
 In one dimension, two neighbouring results of the filter w on d0 ... d3 take six multiplications:
 
     y0 = d0 w0 + d1 w1 + d2 w2        y1 = d1 w0 + d2 w1 + d3 w2
 
-Four are enough (Winograd 1980), if sums of numbers and of weights are multiplied:
+Four are enough, if sums of numbers and of weights are multiplied:
 
     m0 = (d0 - d2) w0                     y0 = m0 + m1 + m2
     m1 = (d1 + d2) (w0 + w1 + w2) / 2     y1 = m1 - m2 - m3
     m2 = (d2 - d1) (w0 - w1 + w2) / 2
     m3 = (d1 - d3) w2
 
-An image is cut into tiles of 4 x 4 pixels, one every 2 pixels, and both axes are treated so: 4 x 4 products a tile and
-pair of channels, which are 16 matrix products over all tiles, give 2 x 2 results. Images here are (B, Y, X, C) with
-even Y and X, surrounded by one row of zeros. Where a shape begins with (y, x, ...) or (x, y, ...), these are the places
-within a tile.
+Where every pixel was doubled before, d1 = d2: m2 is 0, and three are enough. An image is cut into tiles of 4 x 4
+pixels, one every 2 pixels, and both axes are treated so: 16 (or 9) matrix products over all tiles give 2 x 2 results a
+tile, for which a plain convolution takes 36.
+
+Images here are (B, Y, X, C), surrounded by one row of zeros. Where a shape begins with (y, x, ...) or (x, y, ...),
+these are the places within a tile; the batch comes after the tiles, so that a shift by one tile leaves long stretches
+of memory.
 """
 
 import numpy as np
 
-NUMBERS = 2**18  # in the tiles or patches worked on at a time: a megabyte, so that they stay in the cache
+from minigen.tensor import ones, op
+
+NUMBERS = 2**19  # in the tiles or patches worked on at a time: two megabytes, so that they stay in the cache
 PRODUCT = 10**6  # multiplications: up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread
-WIDE = 32  # channels
+WIDE = 24  # channels
 FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
+FILTER_ON_DOUBLED = np.array([[1, 0, 0], [1, 1, 1], [0, 0, 1]])
 
 
 def pays(image: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> bool:
@@ -32,13 +38,12 @@ def pays(image: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> bo
 
 
 def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """(B, Y, X, C) with kernel (3, 3, C, O) -> (B, Y, X, O)."""
-    C, O = kernel.shape[2:]
-    matrix = FILTER.astype(kernel.dtype)
-    filters = np.tensordot(matrix, np.tensordot(matrix, kernel, (1, 0)), (1, 1)).reshape(16, C, O)
+    """(B, Y, X, C), Y and X even, with kernel (3, 3, C, O) -> (B, Y, X, O)."""
+    O = kernel.shape[3]
+    filters = _widen(kernel, FILTER)
     out = np.empty((*image.shape[:3], O), image.dtype)
     for some in _portions(image, O):
-        results = _quarters(out[some])  # (y, x, images, Y / 2, X / 2, O)
+        results = _quarters(out[some])  # (y, x, Y / 2, X / 2, images, O)
         products = (_tiles(image[some]) @ filters).reshape(4, 4, *results.shape[2:])  # (x, y, ...)
         half = np.empty((2, *products.shape[1:]), out.dtype)
         _add_products(products, half)
@@ -57,8 +62,7 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
         _give_to_products(results, half)
         _give_to_products(half.swapaxes(0, 1), products)
         total += _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
-    matrix = FILTER.astype(image.dtype)
-    return np.tensordot(matrix, np.tensordot(matrix, total.reshape(4, 4, C, O), (0, 0)), (0, 1))
+    return _narrow(total, FILTER)
 
 
 def _portions(image, O):
@@ -66,32 +70,39 @@ def _portions(image, O):
     return portions(B, 4 * Y * X * max(C, O), Y * X * C * O // 4)
 
 
-def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
-    """Slices of so many images, of so many numbers and multiplications each, that NUMBERS and PRODUCT are kept."""
-    step = max(1, min(NUMBERS // max(1, numbers), PRODUCT // max(1, multiplications)))
-    return [slice(start, start + step) for start in range(0, images, step)]
+def _widen(kernel, matrix):
+    """(3, 3, C, O) -> (16 or 9, C, O): the matrix along both axes, in the order (x, y)."""
+    matrix = matrix.astype(kernel.dtype)
+    return np.tensordot(matrix, np.tensordot(matrix, kernel, (1, 0)), (1, 1)).reshape(-1, *kernel.shape[2:])
+
+
+def _narrow(total, matrix):
+    """The transpose of `_widen`."""
+    square = total.reshape(len(matrix), len(matrix), *total.shape[1:])
+    matrix = matrix.astype(total.dtype)
+    return np.tensordot(matrix, np.tensordot(matrix, square, (0, 0)), (0, 1))
 
 
 def _tiles(image):
     """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), the 16 in the order (x, y)."""
     B, Y, X, C = image.shape
-    planes = np.zeros((2, 2, B, Y // 2 + 1, X // 2 + 1, C), image.dtype)  # rows by parity, columns by parity
-    half = np.empty((4, 2, B, Y // 2 + 1, X // 2, C), image.dtype)
-    tiles = np.empty((4, 4, B, Y // 2, X // 2, C), image.dtype)
+    planes = np.zeros((2, 2, Y // 2 + 1, X // 2 + 1, B, C), image.dtype)  # rows by parity, columns by parity
+    half = np.empty((4, 2, Y // 2 + 1, X // 2, B, C), image.dtype)
+    tiles = np.empty((4, 4, Y // 2, X // 2, B, C), image.dtype)
     quarters = _quarters(image)  # with the row of zeros, an even row becomes an odd one
-    planes[1, 1, :, :-1, :-1], planes[1, 0, :, :-1, 1:] = quarters[0]
-    planes[0, 1, :, 1:, :-1], planes[0, 0, :, 1:, 1:] = quarters[1]
+    planes[1, 1, :-1, :-1], planes[1, 0, :-1, 1:] = quarters[0]
+    planes[0, 1, 1:, :-1], planes[0, 0, 1:, 1:] = quarters[1]
     even, odd = planes[:, 0], planes[:, 1]
-    _subtract_pixels(even[..., :-1, :], odd[..., :-1, :], even[..., 1:, :], odd[..., 1:, :], half)
+    _subtract_pixels(even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:], half)
     even, odd = half[:, 0], half[:, 1]
-    _subtract_pixels(even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:], tiles.swapaxes(0, 1))
+    _subtract_pixels(even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:], tiles.swapaxes(0, 1))
     return tiles.reshape(16, -1, C)
 
 
 def _quarters(image):
-    """(B, Y, X, C) -> a view (2, 2, B, Y / 2, X / 2, C): rows by parity, columns by parity."""
+    """(B, Y, X, C) -> a view (2, 2, Y / 2, X / 2, B, C): rows by parity, columns by parity."""
     B, Y, X, C = image.shape
-    return image.reshape(B, Y // 2, 2, X // 2, 2, C).transpose(2, 4, 0, 1, 3, 5)
+    return image.reshape(B, Y // 2, 2, X // 2, 2, C).transpose(2, 4, 1, 3, 0, 5)
 
 
 def _subtract_pixels(d0, d1, d2, d3, out):
@@ -114,3 +125,120 @@ def _give_to_products(y, out):
     np.add(y[0], y[1], out=out[1])
     np.subtract(y[0], y[1], out=out[2])
     np.negative(y[1], out=out[3])
+
+
+# -- every pixel doubled before: without m2, and with 2 in the filter instead of d1 + d2 = 2 d1 ------------------------
+
+
+@op
+def upsample_conv2d(x, weight, bias=None):
+    """conv2d(interpolate(x, 2), weight, bias, padding=1) in a quarter of the multiplications.
+
+    Shapes: x (B, C, Y, X), weight (out, C, 3, 3), bias (out,) -> (B, out, 2 Y, 2 X).
+    """
+    O, C, k = check_shapes(x, weight, bias)
+    if k != 3:
+        raise ValueError("the filters are 3 x 3")
+    x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)
+    B, Y, X, _ = x.shape
+    some_images = portions(B, 9 * Y * X * max(C, O), Y * X * C * O)
+    filters = _widen(kernel, FILTER_ON_DOUBLED)
+    out = np.empty((B, 2 * Y, 2 * X, O), x.dtype)
+    for some in some_images:
+        results = _quarters(out[some])
+        products = (_tiles_of_doubled(x[some]) @ filters).reshape(3, 3, *results.shape[2:])  # (x, y, ...)
+        half = np.empty((2, *products.shape[1:]), out.dtype)
+        _add_three(products, half)
+        _add_three(half.swapaxes(0, 1), results)
+    if bias is not None:
+        out += bias
+
+    def vjp_x(g):
+        padded = np.zeros((B, Y + 2, X + 2, C), g.dtype)
+        for some in some_images:
+            half = np.zeros((3, Y, X + 2, len(g[some]), C), g.dtype)
+            tiles = (_three_products(g[some]) @ filters.swapaxes(1, 2)).reshape(3, 3, Y, X, -1, C)
+            d = padded[some].transpose(1, 2, 0, 3)
+            _give_to_neighbours(tiles, half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:])
+            _give_to_neighbours(half, d[:-2], d[1:-1], d[2:])
+        return padded[:, 1:-1, 1:-1].transpose(0, 3, 1, 2)
+
+    def vjp_weight(g):
+        total = np.zeros((9, C, O), x.dtype)
+        for some in some_images:
+            total += _tiles_of_doubled(x[some]).swapaxes(1, 2) @ _three_products(g[some])
+        return _narrow(total, FILTER_ON_DOUBLED).transpose(3, 2, 0, 1)
+
+    return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, sum_pixels
+
+
+def _tiles_of_doubled(image):
+    """(B, Y, X, C) -> (9, Y X B, C), the 9 in the order (x, y)."""
+    B, Y, X, C = image.shape
+    padded = np.zeros((Y + 2, X + 2, B, C), image.dtype)
+    half = np.empty((3, Y, X + 2, B, C), image.dtype)
+    tiles = np.empty((3, 3, Y, X, B, C), image.dtype)
+    padded[1:-1, 1:-1] = image.transpose(1, 2, 0, 3)
+    _subtract_neighbours(padded[:-2], padded[1:-1], padded[2:], half)
+    _subtract_neighbours(half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:], tiles)
+    return tiles.reshape(9, -1, C)
+
+
+def _three_products(g):
+    """The gradient (B, O, 2 Y, 2 X) by the results, given on to the products: (9, Y X B, O)."""
+    results = _quarters(g.transpose(0, 2, 3, 1))
+    half = np.empty((3, *results.shape[1:]), g.dtype)
+    products = np.empty((3, 3, *results.shape[2:]), g.dtype)
+    _give_to_three(results, half)
+    _give_to_three(half.swapaxes(0, 1), products)
+    return products.reshape(9, -1, g.shape[1])
+
+
+def _subtract_neighbours(before, here, after, out):
+    np.subtract(before, here, out=out[0])
+    out[1] = here
+    np.subtract(here, after, out=out[2])
+
+
+def _give_to_neighbours(out, before, here, after):
+    """The transpose of `_subtract_neighbours`."""
+    before += out[0]
+    here += out[1]
+    here -= out[0]
+    here += out[2]
+    after -= out[2]
+
+
+def _add_three(m, out):
+    np.add(m[0], m[1], out=out[0])
+    np.subtract(m[1], m[2], out=out[1])
+
+
+def _give_to_three(y, out):
+    """The transpose of `_add_three`."""
+    out[0] = y[0]
+    np.add(y[0], y[1], out=out[1])
+    np.negative(y[1], out=out[2])
+
+
+# -- also for plain convolution ----------------------------------------------------------------------------------------
+
+
+def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
+    """Slices of so many images, of so many numbers and multiplications each, that NUMBERS and PRODUCT are kept."""
+    step = max(1, min(NUMBERS // max(1, numbers), PRODUCT // max(1, multiplications)))
+    return [slice(start, start + step) for start in range(0, images, step)]
+
+
+def check_shapes(x, weight, bias) -> tuple[int, int, int]:
+    """out, C and k, if these three fit together."""
+    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], weight.shape[2], weight.shape[2])
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError("x is (B, C, Y, X), weight (out, C, k, k), bias (out,)")
+    return weight.shape[:3]
+
+
+def sum_pixels(g):
+    """(B, C, Y, X) -> (C,): the gradient by a bias."""
+    rows = g.transpose(0, 2, 3, 1).reshape(-1, g.shape[1])
+    return ones(len(rows), g.dtype) @ rows

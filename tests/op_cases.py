@@ -226,6 +226,12 @@ def all_cases() -> list[Case]:
     add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), conv, (0, 1, 2, 2), (1, 1, 3, 3))
     wide = lambda t, x, w: t.nn.functional.conv2d(x, w, padding=1)  # noqa: E731
     add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), wide, (1, 8, 3, 2), (1, 8, 3, 3))  # added up, not copied
+    doubled = lambda t, x, *p: t.nn.functional.conv2d(t.nn.functional.interpolate(x, scale_factor=2), *p, padding=1)  # noqa: E731
+    for size in [(2, 3), (1, 1), (3, 2)]:
+        shapes = (2, 3, *size), (4, 3, 3, 3), (4,)
+        add("upsample_conv2d", lambda o, x, w, b: o.upsample_conv2d(x, w, b), doubled, *shapes)
+        add("upsample_conv2d", lambda o, x, w: o.upsample_conv2d(x, w), doubled, shapes[0], (2, 3, 3, 3))
+    add("upsample_conv2d", lambda o, x, w: o.upsample_conv2d(x, w), None, (0, 1, 2, 2), (1, 1, 3, 3))
     for shape, groups in [((2, 4, 3, 2), 2), ((2, 4, 2, 2), 4), ((2, 4, 3), 1), ((2, 4), 2), ((0, 4, 2, 2), 2)]:
         norm = (lambda t, x, *p, n=groups: t.nn.functional.group_norm(x, n, *p)) if shape[0] else None
         add("group_norm", lambda o, x, w, b, n=groups: o.group_norm(x, n, w, b), norm, shape, (4,), (4,))

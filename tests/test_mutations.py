@@ -100,7 +100,7 @@ MISTAKES = [
     ("conv2d", "_convolve(g, _turned(kernel), 1", "_convolve(g, kernel.swapaxes(2, 3), 1"),
     ("conv2d", "_turned(_correlate(g, x, k, 1, k - 1 - padding))", "_correlate(g, x, k, 1, k - 1 - padding)"),
     ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
-    ("conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
+    ("sum_pixels", "ones(len(rows), g.dtype) @", "2 * ones(len(rows), g.dtype) @"),
     ("_turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
     ("_scatter", "+= patches[:, :, :, i, j]", "= patches[:, :, :, i, j]"),
     ("_scatter", "patches[:, :, :, i, j]", "patches[:, :, :, j, i]"),
@@ -111,6 +111,16 @@ MISTAKES = [
     ("_give_to_products", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
     ("_add_products", "out[1] -= m[3]", "out[1] += m[3]"),
     ("_subtract_pixels", "np.subtract(d1, d3, out=out[3])", "np.subtract(d3, d1, out=out[3])"),
+    ("upsample_conv2d", "total += ", "total = "),
+    ("upsample_conv2d", "filters.swapaxes(1, 2)", "filters[::-1].swapaxes(1, 2)"),
+    ("upsample_conv2d", "(half, d[:-2], d[1:-1], d[2:])", "(half, d[2:], d[1:-1], d[:-2])"),
+    ("upsample_conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
+    ("_give_to_neighbours", "    here -= out[0]\n", ""),
+    ("_give_to_neighbours", "after -= out[2]", "after += out[2]"),
+    ("_three_products", "_give_to_three(half.swapaxes(0, 1), products)", "_give_to_three(half[:2], products)"),
+    ("_give_to_three", "np.negative(y[1], out=out[2])", "out[2] = y[1]"),
+    ("_add_three", "np.subtract(m[1], m[2], out=out[1])", "np.add(m[1], m[2], out=out[1])"),
+    ("_narrow", "(0, 0)", "(0, 1)"),
     ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
     ("group_norm", "inverse * inverse * group_mean(gz_sum * scale)", "inverse * group_mean(gz_sum * scale)"),
     ("group_norm", "d = g * (inverse * scale)", "d = g * inverse"),
@@ -119,7 +129,9 @@ MISTAKES = [
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
 OF_CONV2D = "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
+OF_BOTH = "sum_pixels _narrow _give_to_neighbours _three_products _give_to_three _add_three".split()
 USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(OF_CONV2D, ("conv2d",))
+USERS |= dict.fromkeys(OF_BOTH, ("conv2d", "upsample_conv2d"))
 ROOMS = ("ops", "attention", "convolution", "winograd")
 
 
@@ -151,7 +163,7 @@ def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
                     wrong = types.SimpleNamespace(**names | {"pays": winograd.pays})
                     names = {}
                     exec(compile(source_of("convolution"), "convolution.py", "exec"), names)
-                    names |= {"winograd": wrong}
+                    names |= {"winograd": wrong, "upsample_conv2d": wrong.upsample_conv2d}
                 return types.SimpleNamespace(**{**vars(ops), **names})
     raise AssertionError(f"no op {op}")
 

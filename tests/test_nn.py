@@ -92,6 +92,19 @@ def test_conv2d(kernel, stride, padding):
     close(layer(x), expected, 1e-4)
 
 
+def test_upsample_conv2d():
+    layer = shake(nn.UpsampleConv2d(2, 3, rng=rng()))
+    x = normal(2, 2, 3, 2)
+    padded = np.zeros((2, 2, 8, 6))
+    for i, j in np.ndindex(6, 4):
+        padded[:, :, 1 + i, 1 + j] = x[:, :, i // 2, j // 2]
+    expected = np.empty((2, 3, 6, 4))
+    for b, o, i, j in np.ndindex(expected.shape):
+        window = padded[b, :, i : i + 3, j : j + 3]
+        expected[b, o, i, j] = (window * layer.weight.data[o]).sum() + layer.bias.data[o]
+    close(layer(x), expected, 1e-4)
+
+
 def attend(layer, x, may_look):
     """Vaswani et al. (2017), eq. 1, one head and one query at a time, in float64."""
     B, L, C = x.shape

@@ -123,7 +123,7 @@ def test_causal_attention_depends_on_the_past_only():
     assert (looks[~mask] == 0).all() and (looks[mask] > 0).all()
 
 
-@pytest.mark.parametrize("channels", [24, winograd.WIDE])
+@pytest.mark.parametrize("channels", [16, winograd.WIDE])
 def test_an_image_does_not_depend_on_its_batch(channels):
     """However many images are convolved together, up to rounding."""
     rng = np.random.default_rng(0)
@@ -133,6 +133,23 @@ def test_an_image_does_not_depend_on_its_batch(channels):
     )
     whole = ops.conv2d(x, w, padding=1).data
     np.testing.assert_allclose(whole[:3], ops.conv2d(x[:3], w, padding=1).data, rtol=1e-4, atol=1e-4)
+
+
+def test_doubling_and_convolving_in_one_is_the_same_as_one_after_the_other():
+    """In fewer products, so that rounding differs: in float32, at the size of real networks."""
+    rng = np.random.default_rng(0)
+    x, w = (
+        mg.Tensor(rng.standard_normal((70, 24, 8, 8)).astype(np.float32)),
+        mg.Tensor(rng.standard_normal((16, 24, 3, 3)).astype(np.float32)),
+    )
+    cotangent = rng.standard_normal((70, 16, 16, 16)).astype(np.float32)
+    results = []
+    for value in (ops.upsample_conv2d(x, w), ops.conv2d(ops.interpolate(x, 2), w, padding=1)):
+        x.grad = w.grad = None
+        (value * cotangent).sum().backward()
+        results.append((value.data, x.grad, w.grad))
+    for one, other in zip(*results):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
@@ -159,6 +176,9 @@ K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
         (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((2, 2), int)), ValueError, ["mask"]),
         (lambda: ops.conv2d(IMAGE, W), ValueError, ["conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
         (lambda: ops.conv2d(IMAGE, K, np.zeros((1, 3), np.float32)), ValueError, ["conv2d", "bias", "(1, 3)"]),
+        (lambda: ops.upsample_conv2d(IMAGE, W), ValueError, ["upsample_conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
+        (lambda: ops.upsample_conv2d(IMAGE, K, np.zeros(2, np.float32)), ValueError, ["upsample_conv2d", "(2,)"]),
+        (lambda: ops.upsample_conv2d(IMAGE, K[:, :, :1, :1]), ValueError, ["upsample_conv2d", "3 x 3", "(3, 2, 1, 1)"]),
         (lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))), ValueError, ["linear", "bias", "(2, 4)"]),
         (lambda: ops.group_norm(IMAGE, 0), ValueError, ["group_norm", "(1, 2, 5, 5)"]),
         (lambda: ops.transpose(A, (3, 2)), ValueError, ["transpose", "(2, 3)"]),

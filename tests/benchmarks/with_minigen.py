@@ -56,14 +56,14 @@ class Convolutional:
         self.b = nn.Conv2d(32, 64, 3, stride=2, padding=1, rng=rng)
         self.norm = nn.GroupNorm(8, 64)
         self.c = nn.Conv2d(64, 64, 3, padding=1, rng=rng)
-        self.d = nn.Conv2d(64, 32, 3, padding=1, rng=rng)
+        self.d = nn.UpsampleConv2d(64, 32, rng=rng)
         self.e = nn.Conv2d(32, 1, 3, padding=1, rng=rng)
 
     def __call__(self, x, t):
         h = ops.silu(self.a(x))
         time = self.time(nn.sinusoidal(t, 64)).reshape(len(x), 64, 1, 1)
         deep = self.c(ops.silu(self.norm(self.b(h)) + time))
-        return self.e(ops.silu(self.d(ops.interpolate(deep, 2)) + h))
+        return self.e(ops.silu(self.d(deep) + h))
 
 
 def convolutional():
