@@ -96,7 +96,8 @@ class UNet:
     """A convolutional denoiser of images, shaped like a U (Ronneberger et al. 2015; DDPM, appendix B).
 
     Down: at each resolution a residual block, then half the size. At the lowest: block, attention, block. Up: twice the
-    size, joined with what the way down knew at that size (so that detail need not pass the bottom), a block.
+    size by doubled pixels and a convolution, joined with what the way down knew at that size (so that detail need not
+    pass the bottom), a block.
 
     Args:
         shape: of one image (C, Y, X); Y and X are halved len(channels) - 1 times.
@@ -118,11 +119,11 @@ class UNet:
         width = 4 * channels[0]  # of the vector that tells time and class
         self.conditioning = Conditioning(width, width, classes, rng=rng)
         self.first = nn.Conv2d(shape[0], channels[0], 3, padding=1, rng=rng)
-        sizes = list(pairwise((channels[0], *channels)))  # channels that come into and go out of each resolution
-        *self.down, self.middle1 = [ResidualBlock(i, o, width, rng=rng) for i, o in sizes]
+        *self.down, self.middle1 = [ResidualBlock(i, o, width, rng=rng) for i, o in pairwise((channels[0], *channels))]
         self.attention = PixelAttention(channels[-1], heads, rng=rng)
         self.middle2 = ResidualBlock(channels[-1], channels[-1], width, rng=rng)
-        self.up = [ResidualBlock(below + c, c, width, rng=rng) for c, below in pairwise(channels)][::-1]
+        self.enlarge = [nn.UpsampleConv2d(below, c, rng=rng) for c, below in pairwise(channels)][::-1]
+        self.up = [ResidualBlock(2 * c, c, width, rng=rng) for c in channels[-2::-1]]
         self.norm = nn.GroupNorm(GROUPS, channels[0])
         self.last = nn.Conv2d(channels[0], shape[0], 3, padding=1, rng=rng, std=0.0)  # starts with the answer 0
 
@@ -136,8 +137,8 @@ class UNet:
             skips.append(block(h, vector))
             h = ops.avg_pool2d(skips[-1], 2)
         h = self.middle2(self.attention(self.middle1(h, vector)), vector)
-        for block in self.up:
-            h = block(ops.concatenate([ops.interpolate(h, 2), skips.pop()], axis=1), vector)
+        for enlarge, block in zip(self.enlarge, self.up):
+            h = block(ops.concatenate([enlarge(h), skips.pop()], axis=1), vector)
         return self.last(ops.silu(self.norm(h)))
 
 
