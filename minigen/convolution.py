@@ -22,7 +22,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X'),
     Y' = (Y + 2 padding - k) // stride + 1.
     """
-    O, C, k = winograd.check_shapes(x, weight, bias)
+    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], weight.shape[2], weight.shape[2])
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError("x is (B, C, Y, X), weight (out, C, k, k), bias (out,)")
+    O, C, k, _ = weight.shape
     if min(x.shape[2:]) + 2 * padding < k:
         raise ValueError(f"a {k}x{k} filter does not fit into the image, with a padding of {padding}")
     x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)  # (k, k, C, O)
@@ -47,7 +50,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
             d = _correlate(x, g, k, stride, padding)
         return d.transpose(3, 2, 0, 1)
 
-    return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, winograd.sum_pixels
+    def vjp_bias(g):
+        return ones(g.size // O, g.dtype) @ g.transpose(0, 2, 3, 1).reshape(-1, O)
+
+    return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
 
 def _turned(kernel):
@@ -111,7 +117,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
 
     Shapes: x (B, C, ...), weight (C,), bias (C,).
     """
-    B, C = x.shape[:2]
+    B, C, width = *x.shape[:2], x.shape[1] // num_groups
     if C % num_groups:
         raise ValueError(f"{C} channels do not divide into {num_groups} groups")
     last = np.moveaxis(x, 1, -1)
@@ -120,11 +126,9 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     pixels = ones(z.shape[1], x.dtype)
     scale = ones(C, x.dtype) if weight is None else weight
 
-    n = C // num_groups
-
     def group_mean(totals):  # (B, C), sums over pixels -> (B, 1, C), the same number for the channels of a group
-        means = totals.reshape(B * num_groups, n) @ ones(n, x.dtype, 1 / max(1, n * len(pixels)))
-        return means.repeat(n).reshape(B, 1, C)
+        means = totals.reshape(B * num_groups, width) @ ones(width, x.dtype) / max(1, width * len(pixels))
+        return means.repeat(width).reshape(B, 1, C)
 
     z = z - group_mean(pixels @ z)
     inverse = 1 / np.sqrt(group_mean(pixels @ (z * z)) + x.dtype.type(eps))  # of the deviation

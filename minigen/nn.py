@@ -119,8 +119,7 @@ class Conv2d:
     """Convolution of images (B, C, Y, X) with a square kernel."""
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, rng, std: float | None = None):
-        self.stride, self.padding = stride, padding
-        fan_in = in_channels * kernel_size**2
+        self.stride, self.padding, fan_in = stride, padding, in_channels * kernel_size**2
         self.weight = _weight((out_channels, in_channels, kernel_size, kernel_size), fan_in, std, rng)
         self.bias = _weight((out_channels,), fan_in, std and 0.0, rng)
 
@@ -129,7 +128,7 @@ class Conv2d:
 
 
 class UpsampleConv2d(Conv2d):
-    """Every pixel doubled, then a 3 x 3 convolution with padding: (B, in, Y, X) -> (B, out, 2 Y, 2 X)."""
+    """Every pixel doubled, then a 3 x 3 convolution with padding 1: (B, in, Y, X) -> (B, out, 2 Y, 2 X)."""
 
     def __init__(self, in_channels: int, out_channels: int, *, rng):
         super().__init__(in_channels, out_channels, 3, padding=1, rng=rng)

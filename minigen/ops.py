@@ -141,8 +141,7 @@ def clip(x, low, high):
 @op
 def where(condition, x, y):
     """x where condition holds, else y. Both are computed: `where(x > 0, log(x), 0)` has a NaN gradient at x = 0."""
-    value = np.where(condition, x, y)
-    return value, None, lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
+    return np.where(condition, x, y), None, lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
 
 
 @op
@@ -176,8 +175,7 @@ def max(x, axis=None, keepdims=False):
     y = x.max(axis=axis, keepdims=True)
     chosen = (x == y).astype(x.dtype)
     chosen /= chosen.sum(axis=axis, keepdims=True)
-    value = y if keepdims else y.squeeze(axis)
-    return value, lambda g: chosen * _spread(g, x.shape, axis, keepdims)
+    return (y if keepdims else y.squeeze(axis)), lambda g: chosen * _spread(g, x.shape, axis, keepdims)
 
 
 def _spread(g, shape, axis, keepdims):
@@ -218,8 +216,7 @@ def split(x, sections: int, axis: int = 0) -> list[Tensor]:
     size, rest = divmod(x.shape[axis], sections)
     if rest:
         raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
-    before = (slice(None),) * (axis % x.ndim)
-    return [getitem(x, (*before, slice(i * size, (i + 1) * size))) for i in range(sections)]
+    return [getitem(x, (slice(None),) * (axis % x.ndim) + (slice(i * size, (i + 1) * size),)) for i in range(sections)]
 
 
 @op

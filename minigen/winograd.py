@@ -15,16 +15,16 @@ Where every pixel was doubled before, d1 = d2: m2 is 0, and three are enough. An
 pixels, one every 2 pixels, and both axes are treated so: 16 (or 9) matrix products over all tiles give 2 x 2 results a
 tile, for which a plain convolution takes 36.
 
-Images here are (B, Y, X, C), surrounded by one row of zeros. Where a shape begins with (y, x, ...) or (x, y, ...),
-these are the places within a tile; the batch comes after the tiles, so that a shift by one tile leaves long stretches
-of memory.
+Images are (B, Y, X, C), unless a docstring says (B, C, Y, X), and surrounded by one row of zeros. Where a shape begins
+with (y, x, ...) or (x, y, ...), these are the places within a tile. Then come the tiles, and the batch after them:
+one NumPy call adds up long stretches of memory when neighbouring tiles of all images lie side by side.
 """
 
 import numpy as np
 
 from minigen.tensor import ones, op
 
-NUMBERS = 2**19  # in the tiles or patches worked on at a time: two megabytes, so that they stay in the cache
+NUMBERS = 2**19  # in the tiles or patches worked on at a time: 2 MB of float32, so that they stay in the cache
 PRODUCT = 10**6  # multiplications: up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread
 WIDE = 24  # channels
 FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
@@ -45,9 +45,7 @@ def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     for some in _portions(image, O):
         results = _quarters(out[some])  # (y, x, Y / 2, X / 2, images, O)
         products = (_tiles(image[some]) @ filters).reshape(4, 4, *results.shape[2:])  # (x, y, ...)
-        half = np.empty((2, *products.shape[1:]), out.dtype)
-        _add_products(products, half)
-        _add_products(half.swapaxes(0, 1), results)
+        _both_axes(_add_products, 2, products, results)
     return out
 
 
@@ -57,10 +55,8 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
     total = np.zeros((16, C, O), image.dtype)
     for some in _portions(image, O):
         results = _quarters(g[some])
-        half = np.empty((4, *results.shape[1:]), g.dtype)
         products = np.empty((4, 4, *results.shape[2:]), g.dtype)
-        _give_to_products(results, half)
-        _give_to_products(half.swapaxes(0, 1), products)
+        _both_axes(_give_to_products, 4, results, products)
         total += _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
     return _narrow(total, FILTER)
 
@@ -68,6 +64,15 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
 def _portions(image, O):
     B, Y, X, C = image.shape
     return portions(B, 4 * Y * X * max(C, O), Y * X * C * O // 4)
+
+
+def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
+    """Slices of as many images, of so many numbers and multiplications each, as stay within NUMBERS and PRODUCT.
+
+    At least one image each.
+    """
+    step = max(1, min(NUMBERS // max(1, numbers), PRODUCT // max(1, multiplications)))
+    return [slice(start, start + step) for start in range(0, images, step)]
 
 
 def _widen(kernel, matrix):
@@ -105,6 +110,13 @@ def _quarters(image):
     return image.reshape(B, Y // 2, 2, X // 2, 2, C).transpose(2, 4, 1, 3, 0, 5)
 
 
+def _both_axes(step, n, source, out):
+    """`step` along the first axis of source, which makes n of it, then along the second; out has the axes exchanged."""
+    half = np.empty((n, *source.shape[1:]), source.dtype)
+    step(source, half)
+    step(half.swapaxes(0, 1), out)
+
+
 def _subtract_pixels(d0, d1, d2, d3, out):
     np.subtract(d0, d2, out=out[0])
     np.add(d1, d2, out=out[1])
@@ -127,38 +139,37 @@ def _give_to_products(y, out):
     np.negative(y[1], out=out[3])
 
 
-# -- every pixel doubled before: without m2, and with 2 in the filter instead of d1 + d2 = 2 d1 ------------------------
+# -- every pixel doubled before ----------------------------------------------------------------------------------------
+# Without m2, so that m[2] is m3; and m1 = d1 (w0 + w1 + w2), for the 2 of d1 + d2 and the half of the filter cancel.
 
 
 @op
 def upsample_conv2d(x, weight, bias=None):
     """conv2d(interpolate(x, 2), weight, bias, padding=1) in a quarter of the multiplications.
 
-    Shapes: x (B, C, Y, X), weight (out, C, 3, 3), bias (out,) -> (B, out, 2 Y, 2 X).
+    Shapes: x (B, C, Y, X), weight (out, C, 3, 3), bias (out,) -> (B, out, 2 Y, 2 X). Faster from a few channels on.
     """
-    O, C, k = check_shapes(x, weight, bias)
-    if k != 3:
-        raise ValueError("the filters are 3 x 3")
+    fits = x.ndim == 4 and weight.shape[1:] == (x.shape[1], 3, 3) and 0 not in (*x.shape[1:], len(weight))
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError("x is (B, C, Y, X) and not without pixels, weight (out, C, 3, 3), bias (out,)")
     x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)
-    B, Y, X, _ = x.shape
+    (B, Y, X, C), O = x.shape, len(weight)
     some_images = portions(B, 9 * Y * X * max(C, O), Y * X * C * O)
     filters = _widen(kernel, FILTER_ON_DOUBLED)
     out = np.empty((B, 2 * Y, 2 * X, O), x.dtype)
     for some in some_images:
         results = _quarters(out[some])
         products = (_tiles_of_doubled(x[some]) @ filters).reshape(3, 3, *results.shape[2:])  # (x, y, ...)
-        half = np.empty((2, *products.shape[1:]), out.dtype)
-        _add_three(products, half)
-        _add_three(half.swapaxes(0, 1), results)
+        _both_axes(_add_three, 2, products, results)
     if bias is not None:
         out += bias
 
     def vjp_x(g):
         padded = np.zeros((B, Y + 2, X + 2, C), g.dtype)
         for some in some_images:
-            half = np.zeros((3, Y, X + 2, len(g[some]), C), g.dtype)
-            tiles = (_three_products(g[some]) @ filters.swapaxes(1, 2)).reshape(3, 3, Y, X, -1, C)
             d = padded[some].transpose(1, 2, 0, 3)
+            tiles = (_give_to_nine(g[some]) @ filters.swapaxes(1, 2)).reshape(3, 3, Y, X, *d.shape[2:])
+            half = np.zeros((3, Y, *d.shape[1:]), g.dtype)
             _give_to_neighbours(tiles, half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:])
             _give_to_neighbours(half, d[:-2], d[1:-1], d[2:])
         return padded[:, 1:-1, 1:-1].transpose(0, 3, 1, 2)
@@ -166,10 +177,13 @@ def upsample_conv2d(x, weight, bias=None):
     def vjp_weight(g):
         total = np.zeros((9, C, O), x.dtype)
         for some in some_images:
-            total += _tiles_of_doubled(x[some]).swapaxes(1, 2) @ _three_products(g[some])
+            total += _tiles_of_doubled(x[some]).swapaxes(1, 2) @ _give_to_nine(g[some])
         return _narrow(total, FILTER_ON_DOUBLED).transpose(3, 2, 0, 1)
 
-    return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, sum_pixels
+    def vjp_bias(g):
+        return ones(g.size // O, g.dtype) @ g.transpose(0, 2, 3, 1).reshape(-1, O)
+
+    return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
 
 def _tiles_of_doubled(image):
@@ -184,13 +198,11 @@ def _tiles_of_doubled(image):
     return tiles.reshape(9, -1, C)
 
 
-def _three_products(g):
+def _give_to_nine(g):
     """The gradient (B, O, 2 Y, 2 X) by the results, given on to the products: (9, Y X B, O)."""
     results = _quarters(g.transpose(0, 2, 3, 1))
-    half = np.empty((3, *results.shape[1:]), g.dtype)
     products = np.empty((3, 3, *results.shape[2:]), g.dtype)
-    _give_to_three(results, half)
-    _give_to_three(half.swapaxes(0, 1), products)
+    _both_axes(_give_to_three, 3, results, products)
     return products.reshape(9, -1, g.shape[1])
 
 
@@ -219,26 +231,3 @@ def _give_to_three(y, out):
     out[0] = y[0]
     np.add(y[0], y[1], out=out[1])
     np.negative(y[1], out=out[2])
-
-
-# -- also for plain convolution ----------------------------------------------------------------------------------------
-
-
-def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
-    """Slices of so many images, of so many numbers and multiplications each, that NUMBERS and PRODUCT are kept."""
-    step = max(1, min(NUMBERS // max(1, numbers), PRODUCT // max(1, multiplications)))
-    return [slice(start, start + step) for start in range(0, images, step)]
-
-
-def check_shapes(x, weight, bias) -> tuple[int, int, int]:
-    """out, C and k, if these three fit together."""
-    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], weight.shape[2], weight.shape[2])
-    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ValueError("x is (B, C, Y, X), weight (out, C, k, k), bias (out,)")
-    return weight.shape[:3]
-
-
-def sum_pixels(g):
-    """(B, C, Y, X) -> (C,): the gradient by a bias."""
-    rows = g.transpose(0, 2, 3, 1).reshape(-1, g.shape[1])
-    return ones(len(rows), g.dtype) @ rows

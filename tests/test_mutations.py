@@ -100,13 +100,13 @@ MISTAKES = [
     ("conv2d", "_convolve(g, _turned(kernel), 1", "_convolve(g, kernel.swapaxes(2, 3), 1"),
     ("conv2d", "_turned(_correlate(g, x, k, 1, k - 1 - padding))", "_correlate(g, x, k, 1, k - 1 - padding)"),
     ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
-    ("sum_pixels", "ones(len(rows), g.dtype) @", "2 * ones(len(rows), g.dtype) @"),
+    ("conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
     ("_turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
     ("_scatter", "+= patches[:, :, :, i, j]", "= patches[:, :, :, i, j]"),
     ("_scatter", "patches[:, :, :, i, j]", "patches[:, :, :, j, i]"),
     ("_correlate", "d += patches.T", "d = patches.T"),
     ("correlate", "total += ", "total = "),  # from here on in the fast way
-    ("correlate", "_give_to_products(half.swapaxes(0, 1), products)", "_give_to_products(half[:2], products)"),
+    ("_both_axes", "half.swapaxes(0, 1)", "half[:, ::-1].swapaxes(0, 1)"),
     ("_give_to_products", "np.subtract(y[0], y[1], out=out[2])", "np.subtract(y[1], y[0], out=out[2])"),
     ("_give_to_products", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
     ("_add_products", "out[1] -= m[3]", "out[1] += m[3]"),
@@ -117,7 +117,8 @@ MISTAKES = [
     ("upsample_conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
     ("_give_to_neighbours", "    here -= out[0]\n", ""),
     ("_give_to_neighbours", "after -= out[2]", "after += out[2]"),
-    ("_three_products", "_give_to_three(half.swapaxes(0, 1), products)", "_give_to_three(half[:2], products)"),
+    ("upsample_conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
+    ("_give_to_nine", "_quarters(g.transpose(0, 2, 3, 1))", "_quarters(g.transpose(0, 2, 3, 1))[::-1]"),
     ("_give_to_three", "np.negative(y[1], out=out[2])", "out[2] = y[1]"),
     ("_add_three", "np.subtract(m[1], m[2], out=out[1])", "np.add(m[1], m[2], out=out[1])"),
     ("_narrow", "(0, 0)", "(0, 1)"),
@@ -129,9 +130,10 @@ MISTAKES = [
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
 OF_CONV2D = "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
-OF_BOTH = "sum_pixels _narrow _give_to_neighbours _three_products _give_to_three _add_three".split()
+OF_UPSAMPLING = "_give_to_neighbours _give_to_nine _give_to_three _add_three".split()
 USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(OF_CONV2D, ("conv2d",))
-USERS |= dict.fromkeys(OF_BOTH, ("conv2d", "upsample_conv2d"))
+USERS |= dict.fromkeys(OF_UPSAMPLING, ("upsample_conv2d",))
+USERS |= dict.fromkeys(("_narrow", "_both_axes"), ("conv2d", "upsample_conv2d"))
 ROOMS = ("ops", "attention", "convolution", "winograd")
 
 

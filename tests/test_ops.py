@@ -123,25 +123,70 @@ def test_causal_attention_depends_on_the_past_only():
     assert (looks[~mask] == 0).all() and (looks[mask] > 0).all()
 
 
-@pytest.mark.parametrize("channels", [16, winograd.WIDE])
-def test_an_image_does_not_depend_on_its_batch(channels):
-    """However many images are convolved together, up to rounding."""
+def images(n, channels=16, size=8):
+    """(n, channels, size, size), and as many filters as channels."""
     rng = np.random.default_rng(0)
-    x, w = (
-        rng.standard_normal((70, channels, 8, 8)).astype(np.float32),
-        rng.standard_normal((channels, channels, 3, 3)).astype(np.float32),
-    )
-    whole = ops.conv2d(x, w, padding=1).data
-    np.testing.assert_allclose(whole[:3], ops.conv2d(x[:3], w, padding=1).data, rtol=1e-4, atol=1e-4)
+    x = rng.standard_normal((n, channels, size, size)).astype(np.float32)
+    return x, rng.standard_normal((channels, channels, 3, 3)).astype(np.float32)
+
+
+CONVOLUTIONS = pytest.mark.parametrize(
+    ("convolution", "channels"),
+    [(lambda x, w: ops.conv2d(x, w, padding=1), 16), (lambda x, w: ops.conv2d(x, w, padding=1), winograd.WIDE),
+     (ops.upsample_conv2d, 16)],
+    ids=["patches", "Winograd", "doubled"],
+)  # fmt: skip
+
+
+@CONVOLUTIONS
+def test_an_image_does_not_depend_on_its_batch(convolution, channels):
+    """However many images are convolved together, up to rounding: three alone, and as the last of 400, in portions."""
+    x, w = images(400, channels)
+    assert len(winograd.portions(400, 4 * 64 * channels, 0)) > 1
+    whole = convolution(x, w).data
+    for some in (slice(0, 3), slice(-3, None)):
+        np.testing.assert_allclose(whole[some], convolution(x[some], w).data, rtol=1e-4, atol=1e-4)
+
+
+@CONVOLUTIONS
+def test_a_nan_stays_in_its_image(convolution, channels):
+    x, w = images(3, channels)
+    x[1] = np.nan
+    finite = np.isfinite(convolution(x, w).data).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(finite, [True, False, True])
+
+
+def test_a_nan_stays_in_its_group_of_channels():
+    x, _ = images(2)
+    x[1, 5] = np.inf
+    with np.errstate(invalid="ignore"):
+        finite = np.isfinite(ops.group_norm(x, 4).data).all(axis=(2, 3))
+    expected = np.ones((2, 16), bool)
+    expected[1, 4:8] = False
+    np.testing.assert_array_equal(finite, expected)
+
+
+@pytest.mark.parametrize("value", [1e3, 1e5])
+def test_group_norm_of_a_flat_image_is_zero(value):
+    assert not ops.group_norm(np.full((1, 6, 5, 5), value, np.float32), 1).data.any()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "multiplications", "expected"), [(10, 10, 5), (25, 0, 4), (200, 1, 1), (1, 100, 1), (0, 0, 7)]
+)
+def test_portions_cover_all_images_within_both_limits(numbers, multiplications, expected, monkeypatch):
+    monkeypatch.setattr(winograd, "NUMBERS", 100)
+    monkeypatch.setattr(winograd, "PRODUCT", 50)
+    parts = [np.arange(7)[some] for some in winograd.portions(7, numbers, multiplications)]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(7))
+    assert len(parts[0]) == expected
 
 
 def test_doubling_and_convolving_in_one_is_the_same_as_one_after_the_other():
-    """In fewer products, so that rounding differs: in float32, at the size of real networks."""
+    """In fewer products, so that rounding differs: in float32, at the size of real networks, in several portions."""
     rng = np.random.default_rng(0)
-    x, w = (
-        mg.Tensor(rng.standard_normal((70, 24, 8, 8)).astype(np.float32)),
-        mg.Tensor(rng.standard_normal((16, 24, 3, 3)).astype(np.float32)),
-    )
+    x = mg.Tensor(rng.standard_normal((70, 24, 8, 8)).astype(np.float32))
+    w = mg.Tensor(rng.standard_normal((16, 24, 3, 3)).astype(np.float32))
     cotangent = rng.standard_normal((70, 16, 16, 16)).astype(np.float32)
     results = []
     for value in (ops.upsample_conv2d(x, w), ops.conv2d(ops.interpolate(x, 2), w, padding=1)):
@@ -178,7 +223,8 @@ K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
         (lambda: ops.conv2d(IMAGE, K, np.zeros((1, 3), np.float32)), ValueError, ["conv2d", "bias", "(1, 3)"]),
         (lambda: ops.upsample_conv2d(IMAGE, W), ValueError, ["upsample_conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
         (lambda: ops.upsample_conv2d(IMAGE, K, np.zeros(2, np.float32)), ValueError, ["upsample_conv2d", "(2,)"]),
-        (lambda: ops.upsample_conv2d(IMAGE, K[:, :, :1, :1]), ValueError, ["upsample_conv2d", "3 x 3", "(3, 2, 1, 1)"]),
+        (lambda: ops.upsample_conv2d(IMAGE, K[:, :, :1, :1]), ValueError, ["upsample_conv2d", "3, 3", "(3, 2, 1, 1)"]),
+        (lambda: ops.upsample_conv2d(np.zeros((1, 2, 0, 3), np.float32), K), ValueError, ["upsample_conv2d", "pixels"]),
         (lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))), ValueError, ["linear", "bias", "(2, 4)"]),
         (lambda: ops.group_norm(IMAGE, 0), ValueError, ["group_norm", "(1, 2, 5, 5)"]),
         (lambda: ops.transpose(A, (3, 2)), ValueError, ["transpose", "(2, 3)"]),
