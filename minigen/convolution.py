@@ -117,12 +117,12 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
 
     Shapes: x (B, C, ...), weight (C,), bias (C,).
     """
-    B, C, width = *x.shape[:2], x.shape[1] // num_groups
-    if C % num_groups:
+    B, C = x.shape[:2]
+    width, rest = divmod(C, num_groups)
+    if rest:
         raise ValueError(f"{C} channels do not divide into {num_groups} groups")
     last = np.moveaxis(x, 1, -1)
-    rows = B, math.prod(x.shape[2:]), C
-    z = last.reshape(rows)
+    z = last.reshape(B, math.prod(x.shape[2:]), C)
     pixels = ones(z.shape[1], x.dtype)
     scale = ones(C, x.dtype) if weight is None else weight
 
@@ -137,7 +137,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
         y += bias
 
     def vjp(g):
-        g = np.moveaxis(g, 1, -1).reshape(rows)
+        g = np.moveaxis(g, 1, -1).reshape(z.shape)
         gz = g * z
         g_sum, gz_sum = pixels @ g, (pixels @ gz) * inverse[:, 0]  # (B, C), by normalised z
         # with h = g * weight and n = normalised z: (h - mean(h) - n mean(h n)) / deviation

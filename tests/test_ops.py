@@ -227,6 +227,7 @@ K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
         (lambda: ops.upsample_conv2d(np.zeros((1, 2, 0, 3), np.float32), K), ValueError, ["upsample_conv2d", "pixels"]),
         (lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))), ValueError, ["linear", "bias", "(2, 4)"]),
         (lambda: ops.group_norm(IMAGE, 0), ValueError, ["group_norm", "(1, 2, 5, 5)"]),
+        (lambda: ops.group_norm(A[0], 1), ValueError, ["group_norm", "(3,)"]),
         (lambda: ops.transpose(A, (3, 2)), ValueError, ["transpose", "(2, 3)"]),
         (lambda: ops.pow(A, [1, 2]), TypeError, ["pow", "(2,)"]),
         (lambda: ops.mse_loss(A, 0.0), ValueError, ["mse_loss", "(2, 3)"]),
