@@ -9,7 +9,18 @@ from minigen.tensor import Tensor, keep_freed_memory, no_grad
 
 keep_freed_memory()  # before anything large is allocated; see there for what it does and how to switch it off
 
-from minigen import data, evaluate, gradients, networks, nn, ops, optim, oracles, sampling, schedules
+from minigen import (
+    data,
+    evaluate,
+    gradients,
+    networks,
+    nn,
+    ops,
+    optim,
+    oracles,
+    sampling,
+    schedules,
+)
 from minigen.checkpoints import load, resume, save
 from minigen.models.ddpm import DDPM
 from minigen.models.gpt import GPT

@@ -24,7 +24,9 @@ def _weights(q, k, mask):
 def additive_mask(mask: np.ndarray) -> np.ndarray:
     """What to add to the scores, 0 where mask is True and -inf where it is False: float32, read-only."""
     if mask.dtype != bool or not mask.any(axis=-1).all():
-        raise ValueError("mask holds True where a query may look, and lets every query look somewhere")
+        raise ValueError(
+            "mask holds True where a query may look, and lets every query look somewhere"
+        )
     return read_only(np.where(mask, np.float32(0), np.float32(-np.inf)))
 
 
@@ -47,7 +49,9 @@ def attention(qkv, heads, mask=None):
         d_q, d_k, d_v = _heads(d_qkv, heads, mask)
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
-        d = g_heads @ v.swapaxes(-1, -2)  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
+        d = g_heads @ v.swapaxes(
+            -1, -2
+        )  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
         d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]
         d *= weights
         d *= (C // heads) ** -0.5
@@ -68,6 +72,8 @@ def _heads(qkv, heads, mask):
     """(B, L, 3C) -> three views: of q, where positions ask, (B, H, Q, D), of k and v (B, H, L, D)."""
     B, L, packed = qkv.shape
     if packed % (3 * heads):
-        raise ValueError(f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}")
+        raise ValueError(
+            f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}"
+        )
     q, k, v = qkv.reshape(B, L, 3, heads, packed // (3 * heads)).transpose(2, 0, 3, 1, 4)
     return q if mask is None else q[:, :, -mask.shape[-2] :], k, v

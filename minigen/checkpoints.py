@@ -27,13 +27,28 @@ from numpy.lib import format as npy
 from minigen import networks, nn, optim, schedules
 from minigen.models import ddpm, gpt, linear, made, markov, score
 
-MODELS = (markov.MarkovChain, markov.NGram, linear.LinearAR, made.MADE, gpt.GPT, ddpm.DDPM, score.ScoreSDE)
+MODELS = (
+    markov.MarkovChain,
+    markov.NGram,
+    linear.LinearAR,
+    made.MADE,
+    gpt.GPT,
+    ddpm.DDPM,
+    score.ScoreSDE,
+)
 NETWORKS = (networks.MLP, networks.UNet, networks.Transformer)
-SCHEDULES = (schedules.linear, schedules.cosine, schedules.variance_preserving, schedules.variance_exploding)
+SCHEDULES = (
+    schedules.linear,
+    schedules.cosine,
+    schedules.variance_preserving,
+    schedules.variance_exploding,
+)
 TRAINING = (optim.SGD, optim.Adam, optim.AdamW, optim.EMA)
 CLASSES = {c.__name__: c for c in (*MODELS, *NETWORKS, *SCHEDULES, schedules.flow, *TRAINING)}
 SEAL = 64  # hexadecimal digits of a sha256
-LARGEST_INTEGER = 10**6  # among constructor arguments: no file may ask for a model that does not fit in memory
+LARGEST_INTEGER = (
+    10**6
+)  # among constructor arguments: no file may ask for a model that does not fit in memory
 
 
 class CheckpointError(ValueError):
@@ -43,7 +58,9 @@ class CheckpointError(ValueError):
 # -- saving ------------------------------------------------------------------------------------------------------------
 
 
-def save(path: str | Path, model, optimizer=None, ema=None, rng=None, step: int = 0, half: bool = False) -> None:
+def save(
+    path: str | Path, model, optimizer=None, ema=None, rng=None, step: int = 0, half: bool = False
+) -> None:
     """Write a checkpoint to `path`; a file that was there is replaced at once and whole, or left as it was.
 
     Args:
@@ -55,11 +72,15 @@ def save(path: str | Path, model, optimizer=None, ema=None, rng=None, step: int 
         TypeError: for an object that no checkpoint can rebuild. OSError: disk full, folder read-only, and the like.
     """
     if half and (optimizer is not None or ema is not None):
-        raise ValueError("save: half=True loses digits that resuming needs; give it the model alone")
+        raise ValueError(
+            "save: half=True loses digits that resuming needs; give it the model alone"
+        )
     parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     arrays = nn.state(parts)
     if half:
-        arrays = {name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in arrays.items()}
+        arrays = {
+            name: a.astype(np.float16) if a.dtype == np.float32 else a for name, a in arrays.items()
+        }
     manifest = {
         "format": 2,
         "parts": {name: _describe(part, name) for name, part in parts.items()},
@@ -85,28 +106,39 @@ def _describe(value, place: str):
     if isinstance(value, np.random.Generator):
         return type(value.bit_generator).__name__
     if isinstance(value, (int, np.integer)) and abs(value) > LARGEST_INTEGER:
-        raise ValueError(f"{place} is {value}: a checkpoint takes constructor arguments up to {LARGEST_INTEGER}")
+        raise ValueError(
+            f"{place} is {value}: a checkpoint takes constructor arguments up to {LARGEST_INTEGER}"
+        )
     if value is None or isinstance(value, (int, float, str, np.generic)):
         return value
     if CLASSES.get(type(value).__name__) is not type(value):
-        raise TypeError(f"save: {place} is a {type(value).__name__}; a checkpoint holds only {', '.join(CLASSES)}")
+        raise TypeError(
+            f"save: {place} is a {type(value).__name__}; a checkpoint holds only {', '.join(CLASSES)}"
+        )
     names = set(inspect.signature(type(value)).parameters) - {"rng", "parameters", "lr"}
     arguments = {name: _describe(getattr(value, name), f"{place}.{name}") for name in sorted(names)}
     return {"class": type(value).__name__, "arguments": arguments}
 
 
 def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
+    return hashlib.sha256(
+        f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()
+    ).hexdigest()
 
 
 def _pack(manifest: dict, arrays: dict[str, np.ndarray]) -> bytes:
     """The bytes of the file: always the same for the same content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest, indent=1, default=lambda a: a.tolist()))
+        archive.writestr(
+            zipfile.ZipInfo("manifest.json"),
+            json.dumps(manifest, indent=1, default=lambda a: a.tolist()),
+        )
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
-                npy.write_array(file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
+                npy.write_array(
+                    file, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False
+                )
         archive.comment = b"0" * SEAL
     content = buffer.getvalue()[:-SEAL]
     return content + hashlib.sha256(content).hexdigest().encode()
@@ -144,8 +176,12 @@ def load(path: str | Path):
     manifest, arrays = _read(path)
     arrays = {name: a for name, a in arrays.items() if name.startswith("model.")}
     with _refusal(path):
-        model = _build(manifest["parts"]["model"], arrays, _Zeros(sum(a.size for a in arrays.values())))
-        for key, value in vars(model).items():  # NGram's lists, empty until it is fitted, get room for their arrays
+        model = _build(
+            manifest["parts"]["model"], arrays, _Zeros(sum(a.size for a in arrays.values()))
+        )
+        for key, value in vars(
+            model
+        ).items():  # NGram's lists, empty until it is fitted, get room for their arrays
             while isinstance(value, list) and (name := f"model.{key}.{len(value)}") in arrays:
                 value.append(arrays[name])
         nn.load_state({"model": model}, arrays)
@@ -164,11 +200,17 @@ def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
     parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     with _refusal(path):
         if manifest["format"] == 1 and parts.keys() & {"optimizer", "ema"}:
-            raise ValueError("format 1 keeps matrices of optimizer and ema row by row: only its model can be read")
-        _refuse_differences({name: _describe(part, name) for name, part in parts.items()}, manifest["parts"])
+            raise ValueError(
+                "format 1 keeps matrices of optimizer and ema row by row: only its model can be read"
+            )
+        _refuse_differences(
+            {name: _describe(part, name) for name, part in parts.items()}, manifest["parts"]
+        )
         nn.load_state(parts, arrays)
     if optimizer is not None:
-        optimizer.lr = manifest["lr"]  # assigned between two steps, so it is no constructor argument to compare
+        optimizer.lr = manifest[
+            "lr"
+        ]  # assigned between two steps, so it is no constructor argument to compare
     if rng is not None:
         rng.bit_generator.state = manifest["rng"]
     return manifest["step"]
@@ -186,14 +228,20 @@ def _refusal(path: str | Path):
 def _refuse_differences(expected: dict, came: dict) -> None:
     expected, came = _lines(expected), _lines(came)
     if expected != came:
-        lines = [f"expected {line}" for line in expected - came] + [f"the file has {line}" for line in came - expected]
+        lines = [f"expected {line}" for line in expected - came] + [
+            f"the file has {line}" for line in came - expected
+        ]
         raise ValueError("\n  ".join(["the file differs", *sorted(lines)]))
 
 
 def _lines(value, place: str = "") -> set[str]:
     """Nested dictionaries as lines like "model.arguments.steps: 50"."""
     if isinstance(value, dict):
-        return {line for name, item in value.items() for line in _lines(item, f"{place}.{name}".lstrip("."))}
+        return {
+            line
+            for name, item in value.items()
+            for line in _lines(item, f"{place}.{name}".lstrip("."))
+        }
     return {f"{place}: {value}"}
 
 
@@ -222,7 +270,9 @@ def _build(description, arrays: dict[str, np.ndarray], rng: _Zeros):
     if "array" in description:
         return arrays[description["array"]]
     cls = CLASSES[description["class"]]
-    arguments = {name: _build(argument, arrays, rng) for name, argument in description["arguments"].items()}
+    arguments = {
+        name: _build(argument, arrays, rng) for name, argument in description["arguments"].items()
+    }
     return cls(**arguments, **({"rng": rng} if "rng" in inspect.signature(cls).parameters else {}))
 
 
@@ -231,7 +281,9 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
     content = Path(path).read_bytes()
     with _refusal(path):
         if hashlib.sha256(content[:-SEAL]).hexdigest().encode() != content[-SEAL:]:
-            raise ValueError("cut short, or changed since it was saved, or no checkpoint (the seal is wrong)")
+            raise ValueError(
+                "cut short, or changed since it was saved, or no checkpoint (the seal is wrong)"
+            )
         archive = zipfile.ZipFile(io.BytesIO(content))
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > len(content):
@@ -239,10 +291,14 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         files = {entry.filename: archive.read(entry) for entry in entries}
         manifest = json.loads(files.pop("manifest.json"))
         if manifest["format"] not in (1, 2) or len(files) != len(entries) - 1:
-            raise ValueError(f"format {manifest['format']} (this version reads 1 and 2), or a name that occurs twice")
+            raise ValueError(
+                f"format {manifest['format']} (this version reads 1 and 2), or a name that occurs twice"
+            )
         arrays = {name.removesuffix(".npy"): _array(name, entry) for name, entry in files.items()}
         _refuse_differences(manifest["arrays"], {name: _digest(a) for name, a in arrays.items()})
-    return manifest, {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
+    return manifest, {
+        name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()
+    }
 
 
 def _array(name: str, content: bytes) -> np.ndarray:

@@ -22,17 +22,25 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X'),
     Y' = (Y + 2 padding - k) // stride + 1.
     """
-    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], weight.shape[2], weight.shape[2])
+    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (
+        x.shape[1],
+        weight.shape[2],
+        weight.shape[2],
+    )
     if not fits or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError("x is (B, C, Y, X), weight (out, C, k, k), bias (out,)")
     O, C, k, _ = weight.shape
     if min(x.shape[2:]) + 2 * padding < k:
-        raise ValueError(f"a {k}x{k} filter does not fit into the image, with a padding of {padding}")
+        raise ValueError(
+            f"a {k}x{k} filter does not fit into the image, with a padding of {padding}"
+        )
     x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)  # (k, k, C, O)
     out = _convolve(x, kernel, stride, padding)
     if bias is not None:
         out += bias
-    mirrored = stride == 1 and padding < k  # then x comes from out as out from x, with the kernel turned
+    mirrored = (
+        stride == 1 and padding < k
+    )  # then x comes from out as out from x, with the kernel turned
 
     def vjp_x(g):
         g = g.transpose(0, 2, 3, 1)  # (B, Y', X', O)
@@ -84,7 +92,9 @@ def _scatter(g, kernel, stride, padding, size):
     for some in winograd.portions(B, Y * X * k * k * C, 0):
         patches = (g[some].reshape(-1, O) @ kernel.reshape(-1, O).T).reshape(-1, Y, X, k, k, C)
         for i, j in np.ndindex(k, k):
-            x[some, i : i + stride * Y : stride, j : j + stride * X : stride] += patches[:, :, :, i, j]
+            x[some, i : i + stride * Y : stride, j : j + stride * X : stride] += patches[
+                :, :, :, i, j
+            ]
     return x[:, padding : padding + size[0], padding : padding + size[1]]
 
 
@@ -106,7 +116,9 @@ def _patches(x, k, stride, padding, O):
     padded[:, padding : padding + Y, padding : padding + X] = x
     image, row, column, number = padded.strides
     shape = B, (Y + 2 * padding - k) // stride + 1, (X + 2 * padding - k) // stride + 1, k, k * C
-    patches = as_strided(padded, shape, (image, stride * row, stride * column, row, number), writeable=False)
+    patches = as_strided(
+        padded, shape, (image, stride * row, stride * column, row, number), writeable=False
+    )
     for some in winograd.portions(B, math.prod(shape[1:]), math.prod(shape[1:]) * O):
         yield some, patches[some].reshape(-1, k * k * C)
 
@@ -126,8 +138,14 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     pixels = ones(z.shape[1], x.dtype)
     scale = ones(C, x.dtype) if weight is None else weight
 
-    def group_mean(totals):  # (B, C), sums over pixels -> (B, 1, C), the same number for the channels of a group
-        means = totals.reshape(B * num_groups, width) @ ones(width, x.dtype) / max(1, width * len(pixels))
+    def group_mean(
+        totals,
+    ):  # (B, C), sums over pixels -> (B, 1, C), the same number for the channels of a group
+        means = (
+            totals.reshape(B * num_groups, width)
+            @ ones(width, x.dtype)
+            / max(1, width * len(pixels))
+        )
         return means.repeat(width).reshape(B, 1, C)
 
     z = z - group_mean(pixels @ z)

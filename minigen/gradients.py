@@ -37,7 +37,9 @@ def check_gradients(
     ops.sum(ops.mul(value, cotangent)).backward()
 
     def loss(values):
-        return float(np.sum(function(*[Tensor(v, requires_grad=False) for v in values]).data * cotangent))
+        return float(
+            np.sum(function(*[Tensor(v, requires_grad=False) for v in values]).data * cotangent)
+        )
 
     worst = 0.0
     for place, (tensor, array) in enumerate(zip(tensors, arrays)):

@@ -31,7 +31,9 @@ class Conditioning:
             if label is not None:
                 raise ValueError("label: this network was built without classes")
             return vector
-        return vector + self.label(np.full(batch, self.classes) if label is None else np.broadcast_to(label, batch))
+        return vector + self.label(
+            np.full(batch, self.classes) if label is None else np.broadcast_to(label, batch)
+        )
 
 
 class MLP:
@@ -44,7 +46,16 @@ class MLP:
         classes: number of classes, if it should be told one.
     """
 
-    def __init__(self, shape, width: int = 128, layers: int = 3, time_features: int = 64, classes=None, *, rng) -> None:
+    def __init__(
+        self,
+        shape,
+        width: int = 128,
+        layers: int = 3,
+        time_features: int = 64,
+        classes=None,
+        *,
+        rng,
+    ) -> None:
         self.shape, self.width, self.layers = shape, width, layers
         self.time_features, self.classes = time_features, classes
         size = int(np.prod(shape))
@@ -55,7 +66,9 @@ class MLP:
 
     def __call__(self, x, t, label=None) -> Tensor:
         _check_examples(x, self.shape)
-        h = self.first(ops.reshape(x, (len(x), -1))) + self.conditioning(t, label, len(x))  # W [x, time] in two parts
+        h = self.first(ops.reshape(x, (len(x), -1))) + self.conditioning(
+            t, label, len(x)
+        )  # W [x, time] in two parts
         for layer in self.hidden:
             h = layer(ops.silu(h))
         return self.last(ops.silu(h)).reshape(x.shape)
@@ -70,7 +83,11 @@ class ResidualBlock:
         self.shift = nn.Linear(width, out_channels, rng=rng)
         self.norm2 = nn.GroupNorm(GROUPS, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, rng=rng)
-        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, rng=rng) if in_channels != out_channels else None
+        self.shortcut = (
+            nn.Conv2d(in_channels, out_channels, 1, rng=rng)
+            if in_channels != out_channels
+            else None
+        )
 
     def __call__(self, x: Tensor, vector: Tensor) -> Tensor:
         h = self.conv1(ops.silu(self.norm1(x)))
@@ -112,20 +129,30 @@ class UNet:
     ) -> None:  # fmt: skip
         smallest = 2 ** (len(channels) - 1)
         if len(shape) != 3 or shape[1] % smallest or shape[2] % smallest:
-            raise ValueError(f"UNet: shape must be (C, Y, X) with Y and X multiples of {smallest}, got {shape}")
+            raise ValueError(
+                f"UNet: shape must be (C, Y, X) with Y and X multiples of {smallest}, got {shape}"
+            )
         if any(c % GROUPS for c in channels) or channels[-1] % heads:
-            raise ValueError(f"UNet: channels must be multiples of {GROUPS}, the last one of heads; got {channels}")
+            raise ValueError(
+                f"UNet: channels must be multiples of {GROUPS}, the last one of heads; got {channels}"
+            )
         self.shape, self.channels, self.heads, self.classes = shape, channels, heads, classes
         width = 4 * channels[0]  # of the vector that tells time and class
         self.conditioning = Conditioning(width, width, classes, rng=rng)
         self.first = nn.Conv2d(shape[0], channels[0], 3, padding=1, rng=rng)
-        *self.down, self.middle1 = [ResidualBlock(i, o, width, rng=rng) for i, o in pairwise((channels[0], *channels))]
+        *self.down, self.middle1 = [
+            ResidualBlock(i, o, width, rng=rng) for i, o in pairwise((channels[0], *channels))
+        ]
         self.attention = PixelAttention(channels[-1], heads, rng=rng)
         self.middle2 = ResidualBlock(channels[-1], channels[-1], width, rng=rng)
-        self.enlarge = [nn.UpsampleConv2d(below, c, rng=rng) for c, below in pairwise(channels)][::-1]
+        self.enlarge = [nn.UpsampleConv2d(below, c, rng=rng) for c, below in pairwise(channels)][
+            ::-1
+        ]
         self.up = [ResidualBlock(2 * c, c, width, rng=rng) for c in channels[-2::-1]]
         self.norm = nn.GroupNorm(GROUPS, channels[0])
-        self.last = nn.Conv2d(channels[0], shape[0], 3, padding=1, rng=rng, std=0.0)  # starts with the answer 0
+        self.last = nn.Conv2d(
+            channels[0], shape[0], 3, padding=1, rng=rng, std=0.0
+        )  # starts with the answer 0
 
     def __call__(self, x, t, label=None) -> Tensor:
         """Images (B, C, Y, X), times (B,) or a number, classes (B,) or None -> images (B, C, Y, X)."""
@@ -146,7 +173,9 @@ class Block:
     """One Transformer layer, normalised first: x + attention(norm(x)), then x + mlp(norm(x)) (Xiong et al. 2020)."""
 
     def __init__(self, width: int, heads: int, layers: int, *, rng) -> None:
-        std = 0.6 * width**-0.5  # GPT-2's 0.02 at its width of 768; at ours, 0.02 learns far more slowly
+        std = (
+            0.6 * width**-0.5
+        )  # GPT-2's 0.02 at its width of 768; at ours, 0.02 learns far more slowly
         out_std = std * (2 * layers) ** -0.5  # as GPT-2: 2 layers additions to the residual stream
         self.norm1 = nn.LayerNorm(width, bias=False)
         self.attention = nn.Attention(width, heads, rng=rng, std=std, out_std=out_std)
@@ -180,11 +209,26 @@ class Transformer:
         extra_tokens: int = 0, time: bool = False, classes: int | None = None, rng: np.random.Generator,
     ) -> None:  # fmt: skip
         if (vocab_size is None) == (shape is None):
-            raise ValueError("Transformer: give vocab_size (tokens) or shape (images), one of the two")
+            raise ValueError(
+                "Transformer: give vocab_size (tokens) or shape (images), one of the two"
+            )
         if shape is not None and (shape[1] % patch or shape[2] % patch):
-            raise ValueError(f"Transformer: patches of side {patch} do not tile an image of shape {shape}")
-        self.vocab_size, self.layers, self.heads, self.width, self.mask = vocab_size, layers, heads, width, mask
-        self.shape, self.patch, self.block_size, self.extra_tokens = shape, patch, block_size, extra_tokens
+            raise ValueError(
+                f"Transformer: patches of side {patch} do not tile an image of shape {shape}"
+            )
+        self.vocab_size, self.layers, self.heads, self.width, self.mask = (
+            vocab_size,
+            layers,
+            heads,
+            width,
+            mask,
+        )
+        self.shape, self.patch, self.block_size, self.extra_tokens = (
+            shape,
+            patch,
+            block_size,
+            extra_tokens,
+        )
         self.time, self.classes = time, classes
         if shape is None:
             self.context = context
@@ -194,21 +238,29 @@ class Transformer:
             self.inputs = nn.Linear(shape[0] * patch**2, width, rng=rng)
             self.outputs = nn.Linear(width, shape[0] * patch**2, rng=rng, std=0.02)
         self.positions = nn.Embedding(self.context, width, rng=rng, std=width**-0.5)
-        self.conditioning = Conditioning(width, width, classes, rng=rng) if time or classes or shape else None
+        self.conditioning = (
+            Conditioning(width, width, classes, rng=rng) if time or classes or shape else None
+        )
         self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
         self.norm = nn.LayerNorm(width, bias=False)
         self._mask = ops.additive_mask(attention_mask(mask, self.context, block_size))
 
-    def __call__(self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None) -> Tensor:
+    def __call__(
+        self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None
+    ) -> Tensor:
         """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. Given caches, x holds the new tokens."""
         if self.shape is None:
             h = self.body(self.tokens(x), t, label, caches)
-            head = self.tokens.weight[: self.vocab_size] if self.extra_tokens else self.tokens.weight
+            head = (
+                self.tokens.weight[: self.vocab_size] if self.extra_tokens else self.tokens.weight
+            )
             return ops.linear(h, head)
         _check_examples(x, self.shape)
         (C, Y, X), p = self.shape, self.patch
         grid = (len(x), C, Y // p, p, X // p, p)
-        patches = ops.transpose(ops.reshape(x, grid), (0, 2, 4, 1, 3, 5)).reshape(len(x), self.context, -1)
+        patches = ops.transpose(ops.reshape(x, grid), (0, 2, 4, 1, 3, 5)).reshape(
+            len(x), self.context, -1
+        )
         out = self.outputs(self.body(self.inputs(patches), t, label))  # (B, L, C p p)
         out = out.reshape(len(x), Y // p, X // p, C, p, p)
         return out.transpose(0, 3, 1, 4, 2, 5).reshape(x.shape)
@@ -242,13 +294,21 @@ class Transformer:
 
 def attention_mask(kind: str, length: int, block_size: int = 1) -> np.ndarray:
     """(L, L) booleans, True where position i (row) may look at position j: "causal", "full" or "block"."""
-    sizes = {"causal": 1, "block": block_size, "full": length}  # blocks of one position, and all in one block
+    sizes = {
+        "causal": 1,
+        "block": block_size,
+        "full": length,
+    }  # blocks of one position, and all in one block
     if kind not in sizes or block_size < 1:
-        raise ValueError(f'mask: expected "causal", "full" or "block" and block_size >= 1, got {kind!r}, {block_size}')
+        raise ValueError(
+            f'mask: expected "causal", "full" or "block" and block_size >= 1, got {kind!r}, {block_size}'
+        )
     block = np.arange(length) // sizes[kind]
     return block <= block[:, None]
 
 
 def _check_examples(x, shape: tuple) -> None:
     if x.shape[1:] != tuple(shape) or not len(x):
-        raise ValueError(f"x: expected one or more examples of shape {tuple(shape)}, got an array of shape {x.shape}")
+        raise ValueError(
+            f"x: expected one or more examples of shape {tuple(shape)}, got an array of shape {x.shape}"
+        )

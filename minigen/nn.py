@@ -16,12 +16,19 @@ from minigen.tensor import Tensor, read_only
 
 def parameters(obj) -> dict[str, Tensor]:
     """The Tensors reachable from obj by name, each once: `{"blocks.0.attention.qkv.weight": Tensor, ...}`."""
-    return {name: value for name, _, _, value in _walk(obj) if isinstance(value, Tensor) and value.requires_grad}
+    return {
+        name: value
+        for name, _, _, value in _walk(obj)
+        if isinstance(value, Tensor) and value.requires_grad
+    }
 
 
 def state(obj) -> dict[str, np.ndarray]:
     """What obj has learned, as arrays by name: its Tensors, and its ndarrays that do not start with an underscore."""
-    return {name: value.data if isinstance(value, Tensor) else value.copy() for name, _, _, value in _walk(obj)}
+    return {
+        name: value.data if isinstance(value, Tensor) else value.copy()
+        for name, _, _, value in _walk(obj)
+    }
 
 
 def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
@@ -35,9 +42,13 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
     problems += [f"unexpected: {name}" for name in arrays if name not in places]
     for name, (_, _, have) in places.items():
         came = arrays.get(name, have)
-        if (have.shape, have.dtype) != (came.shape, came.dtype) or (type(came) is Tensor and came is not have):
+        if (have.shape, have.dtype) != (came.shape, came.dtype) or (
+            type(came) is Tensor and came is not have
+        ):
             kind = " in a Tensor" * (type(came) is Tensor)
-            problems.append(f"{name}: expected {have.dtype} {have.shape}, got {came.dtype} {came.shape}{kind}")
+            problems.append(
+                f"{name}: expected {have.dtype} {have.shape}, got {came.dtype} {came.shape}{kind}"
+            )
     if problems:
         raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
     for name, (owner, key, value) in places.items():
@@ -66,14 +77,26 @@ def _walk(obj, path: str = "", seen: set | None = None) -> Iterator[tuple]:
 
 def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
     """torch's default, uniform in +-1/sqrt(fan_in); or normal with a given standard deviation."""
-    values = rng.uniform(-1, 1, shape) / fan_in**0.5 if std is None else std * rng.standard_normal(shape, np.float32)
+    values = (
+        rng.uniform(-1, 1, shape) / fan_in**0.5
+        if std is None
+        else std * rng.standard_normal(shape, np.float32)
+    )
     return Tensor(np.asarray(values, np.float32, order="F"))  # column by column: see `Tensor.data`
 
 
 class Linear:
     """x W^T + b: (..., in_features) -> (..., out_features). `std`: see `_weight`."""
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng, std: float | None = None):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng,
+        std: float | None = None,
+    ):
         self.weight = _weight((out_features, in_features), in_features, std, rng)
         self.bias = _weight((out_features,), in_features, std and 0.0, rng) if bias else None
 
@@ -118,9 +141,21 @@ class GroupNorm:
 class Conv2d:
     """Convolution of images (B, C, Y, X) with a square kernel."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, rng, std: float | None = None):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        *,
+        rng,
+        std: float | None = None,
+    ):
         self.stride, self.padding, fan_in = stride, padding, in_channels * kernel_size**2
-        self.weight = _weight((out_channels, in_channels, kernel_size, kernel_size), fan_in, std, rng)
+        self.weight = _weight(
+            (out_channels, in_channels, kernel_size, kernel_size), fan_in, std, rng
+        )
         self.bias = _weight((out_channels,), fan_in, std and 0.0, rng)
 
     def __call__(self, x) -> Tensor:
@@ -154,14 +189,18 @@ class KeyValueCache:
 class Attention:
     """Multi-head self-attention (B, L, C) -> (B, L, C); mask (..., L, L) is True where a position may look."""
 
-    def __init__(self, width: int, heads: int, *, rng, std: float | None = None, out_std: float | None = None):
+    def __init__(
+        self, width: int, heads: int, *, rng, std: float | None = None, out_std: float | None = None
+    ):
         if width % heads:
             raise ValueError(f"Attention: width {width} does not divide into {heads} heads")
         self.heads = heads
         self.qkv = Linear(width, 3 * width, bias=False, rng=rng, std=std)
         self.out = Linear(width, width, bias=False, rng=rng, std=out_std)
 
-    def __call__(self, x, mask: np.ndarray | None = None, cache: KeyValueCache | None = None) -> Tensor:
+    def __call__(
+        self, x, mask: np.ndarray | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
         qkv = self.qkv(x)
         if cache is not None:
             qkv = cache.extend(qkv.data)
@@ -178,5 +217,7 @@ def sinusoidal(t: np.ndarray, width: int) -> np.ndarray:
     As in Vaswani et al. (2017), section 3.5, with 1000 t as the position: what DDPM feeds its network.
     """
     frequencies = 1000.0 * 10000.0 ** (-np.arange(width // 2) / (width // 2))
-    angles = np.asarray(t, np.float32)[:, None] * frequencies.astype(np.float32)  # float64 sines take ten times as long
+    angles = np.asarray(t, np.float32)[:, None] * frequencies.astype(
+        np.float32
+    )  # float64 sines take ten times as long
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)

@@ -46,12 +46,17 @@ def neg(x):
 def pow(x, exponent):
     """x to a constant power. (x ** 2 and x ** 3 are products: NumPy's own cube in float32 is 300 times slower.)"""
     if np.ndim(exponent):
-        raise TypeError(f"pow: exponent is a constant number, got an array of shape {np.shape(exponent)}")
+        raise TypeError(
+            f"pow: exponent is a constant number, got an array of shape {np.shape(exponent)}"
+        )
     if exponent == 2:
         return x * x, lambda g: 2 * g * x
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
-    return x**exponent, lambda g: g * (exponent and exponent * x ** (exponent - 1))  # exponent 0: 0, also at x = 0
+    return (
+        x**exponent,
+        lambda g: g * (exponent and exponent * x ** (exponent - 1)),
+    )  # exponent 0: 0, also at x = 0
 
 
 @op
@@ -104,7 +109,10 @@ def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
     e = _one_plus_exp(-x)
     y = x / e
-    return y, lambda g: g * (y + (1 - y) / e)  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
+    return (
+        y,
+        lambda g: g * (y + (1 - y) / e),
+    )  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
 
 
 @op
@@ -113,7 +121,10 @@ def gelu(x):
     c = math.sqrt(2 / math.pi)
     s = np.tanh(x * (x * x * (0.044715 * c) + c)) * 0.5 + 0.5
     y = x * s
-    return y, lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c))  # s' = 2 s (1 - s) u'
+    return (
+        y,
+        lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c)),
+    )  # s' = 2 s (1 - s) u'
 
 
 def _one_plus_exp(x):
@@ -141,7 +152,12 @@ def clip(x, low, high):
 @op
 def where(condition, x, y):
     """x where condition holds, else y. Both are computed: `where(x > 0, log(x), 0)` has a NaN gradient at x = 0."""
-    return np.where(condition, x, y), None, lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
+    return (
+        np.where(condition, x, y),
+        None,
+        lambda g: np.where(condition, g, 0),
+        lambda g: np.where(condition, 0, g),
+    )
 
 
 @op
@@ -175,7 +191,9 @@ def max(x, axis=None, keepdims=False):
     y = x.max(axis=axis, keepdims=True)
     chosen = (x == y).astype(x.dtype)
     chosen /= chosen.sum(axis=axis, keepdims=True)
-    return (y if keepdims else y.squeeze(axis)), lambda g: chosen * _spread(g, x.shape, axis, keepdims)
+    return (
+        y if keepdims else y.squeeze(axis)
+    ), lambda g: chosen * _spread(g, x.shape, axis, keepdims)
 
 
 def _spread(g, shape, axis, keepdims):
@@ -208,15 +226,22 @@ def concatenate(tensors, axis: int = 0) -> Tensor:
 @op
 def _concatenate(*arrays, axis):
     cuts = np.cumsum([a.shape[axis] for a in arrays])[:-1]
-    return np.concatenate(arrays, axis), *(lambda g, i=i: np.split(g, cuts, axis)[i] for i in range(len(arrays)))
+    return np.concatenate(arrays, axis), *(
+        lambda g, i=i: np.split(g, cuts, axis)[i] for i in range(len(arrays))
+    )
 
 
 def split(x, sections: int, axis: int = 0) -> list[Tensor]:
     """Cut into `sections` equal parts along an axis."""
     size, rest = divmod(x.shape[axis], sections)
     if rest:
-        raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts")
-    return [getitem(x, (slice(None),) * (axis % x.ndim) + (slice(i * size, (i + 1) * size),)) for i in range(sections)]
+        raise ValueError(
+            f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts"
+        )
+    return [
+        getitem(x, (slice(None),) * (axis % x.ndim) + (slice(i * size, (i + 1) * size),))
+        for i in range(sections)
+    ]
 
 
 @op
@@ -245,7 +270,9 @@ def getitem(x, index):
 
 def take(x, indices, axis: int = 0) -> Tensor:
     """The slices of x along an axis at integer `indices` (torch's `index_select`); repeats allowed."""
-    return getitem(x, (slice(None),) * (axis % x.ndim) + (_indices("take", indices, x.shape[axis]),))
+    return getitem(
+        x, (slice(None),) * (axis % x.ndim) + (_indices("take", indices, x.shape[axis]),)
+    )
 
 
 def _indices(name, indices, size):
@@ -254,7 +281,9 @@ def _indices(name, indices, size):
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected integers")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
-        raise IndexError(f"{name}: indices from {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
+        raise IndexError(
+            f"{name}: indices from {indices.min()} to {indices.max()}, expected 0 to {size - 1}"
+        )
     return indices
 
 
@@ -275,7 +304,9 @@ def linear(x, weight, bias=None):
     if x.shape[-1:] != weight.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError("x is (..., in), weight (out, in), bias (out,)")
     rows = _rows(x)  # one flat product: NumPy loops over the leading axes otherwise
-    y = rows.dot(weight.T)  # as `@`, and half a microsecond less, which counts where one token is sampled
+    y = rows.dot(
+        weight.T
+    )  # as `@`, and half a microsecond less, which counts where one token is sampled
     if bias is not None:
         y += bias
     return (
@@ -296,7 +327,9 @@ def embedding(indices, weight):
     """Rows of a table: weight[indices]. Shapes: indices (...) of integers, weight (V, C) -> (..., C)."""
     indices = _indices("embedding", indices, len(weight))
 
-    def vjp_weight(g):  # add up the rows of g that belong to the same index: sort them, then sum each run
+    def vjp_weight(
+        g,
+    ):  # add up the rows of g that belong to the same index: sort them, then sum each run
         order = np.argsort(indices, axis=None, kind="stable")
         chosen, starts = np.unique(indices.ravel()[order], return_index=True)
         out = np.zeros(weight.shape, g.dtype)
@@ -331,7 +364,9 @@ def cross_entropy(logits, targets):
     """Mean of -log softmax(logits)[target]. Shapes: logits (..., V), targets (...) of integers -> scalar, nats."""
     targets = _indices("targets", targets, logits.shape[-1])
     if targets.shape != logits.shape[:-1] or not targets.size:
-        raise ValueError("targets need the shape of logits without its last axis, and at least one element")
+        raise ValueError(
+            "targets need the shape of logits without its last axis, and at least one element"
+        )
     rows = _rows(logits)
     places = np.arange(len(rows)), targets.ravel()
     shifted = rows - rows.max(axis=1, keepdims=True)
@@ -353,7 +388,11 @@ def mse_loss(x, target):
         raise ValueError("x and target need the same shape, and at least one element")
     difference = x - target
     flat = difference.ravel()
-    return flat @ flat / x.size, lambda g: difference * (2 * g / x.size), lambda g: difference * (-2 * g / x.size)
+    return (
+        flat @ flat / x.size,
+        lambda g: difference * (2 * g / x.size),
+        lambda g: difference * (-2 * g / x.size),
+    )
 
 
 @joint_op
@@ -364,7 +403,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     C = x.shape[-1] if x.ndim else 0
     if normalized_shape not in (C, (C,)):
-        raise ValueError(f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}")
+        raise ValueError(
+            f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}"
+        )
     rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
     z = rows - rows.dot(average)[:, None]
     deviation = np.sqrt((z * z).dot(average) + eps)[:, None]

@@ -24,7 +24,9 @@ class Optimizer:
 
     def __init__(self, parameters: Mapping[str, Tensor], lr: float) -> None:
         if not isinstance(parameters, Mapping) or not parameters:
-            raise ValueError("parameters: expected the non-empty dict that nn.parameters(model) gives")
+            raise ValueError(
+                "parameters: expected the non-empty dict that nn.parameters(model) gives"
+            )
         if not 0 < lr < math.inf:
             raise ValueError(f"lr: expected a positive number, got {lr}")
         self.lr = lr
@@ -48,7 +50,9 @@ class Optimizer:
         Raises:
             FloatingPointError: naming a parameter whose gradient has NaN or infinity; nothing was changed.
         """
-        gradients = [np.zeros_like(p.data) if p.grad is None else p.grad for p in self._parameters.values()]
+        gradients = [
+            np.zeros_like(p.data) if p.grad is None else p.grad for p in self._parameters.values()
+        ]
         gradient = np.concatenate([g.ravel("F") for g in gradients], out=self._gradient)
         with np.errstate(over="ignore"):
             norm = math.sqrt(gradient @ gradient)
@@ -56,7 +60,9 @@ class Optimizer:
             for name, g in zip(self._parameters, gradients):
                 if not np.isfinite(g).all():
                     raise FloatingPointError(f"the gradient of {name} has NaN or infinity")
-            norm = float(np.linalg.norm(gradient.astype(np.float64)))  # only the square was too large for float32
+            norm = float(
+                np.linalg.norm(gradient.astype(np.float64))
+            )  # only the square was too large for float32
         if max_norm is not None and norm > max_norm:
             gradient *= max_norm / norm
         self.steps += 1
@@ -118,7 +124,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on matrices only, not on biases and norms."""
 
-    def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01) -> None:
+    def __init__(
+        self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01
+    ) -> None:
         super().__init__(parameters, lr, betas, eps)
         self.weight_decay = weight_decay
 
@@ -127,7 +135,9 @@ class AdamW(Adam):
         super()._update(values, gradient)
 
 
-def warmup_cosine(peak: float, warmup: float = 0.05, floor: float = 0.1) -> Callable[[float], float]:
+def warmup_cosine(
+    peak: float, warmup: float = 0.05, floor: float = 0.1
+) -> Callable[[float], float]:
     """Learning rate by progress in [0, 1]: a straight rise to `peak`, then half a cosine down to `floor` * peak."""
 
     def learning_rate(progress: float) -> float:

@@ -26,15 +26,30 @@ class GaussianMixture:
         if means.ndim != 2:
             raise ValueError(f"means must be (K, D), got shape {means.shape}")
         components, dimensions = means.shape
-        weights = np.full(components, 1 / components) if weights is None else np.array(weights, dtype=np.float64)
+        weights = (
+            np.full(components, 1 / components)
+            if weights is None
+            else np.array(weights, dtype=np.float64)
+        )
         if weights.shape != (components,) or np.any(weights <= 0) or abs(weights.sum() - 1) > 1e-9:
-            raise ValueError(f"weights must be {components} positive numbers that sum to 1, got {weights}")
+            raise ValueError(
+                f"weights must be {components} positive numbers that sum to 1, got {weights}"
+            )
         covariances = np.array(covariances, dtype=np.float64)
         if covariances.ndim < 2:
-            covariances = np.ones((components, 1, 1)) * covariances.reshape(-1, 1, 1) * np.eye(dimensions)
+            covariances = (
+                np.ones((components, 1, 1)) * covariances.reshape(-1, 1, 1) * np.eye(dimensions)
+            )
         if covariances.shape != (components, dimensions, dimensions):
-            raise ValueError(f"covariances must be a number, (K,) or (K, D, D), got shape {covariances.shape}")
-        self.means, self.covariances, self.weights, self.schedule = means, covariances, weights, schedule
+            raise ValueError(
+                f"covariances must be a number, (K,) or (K, D, D), got shape {covariances.shape}"
+            )
+        self.means, self.covariances, self.weights, self.schedule = (
+            means,
+            covariances,
+            weights,
+            schedule,
+        )
         self.shape = (dimensions,)  # of one example, as networks say it
         self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D
         if np.any(self._variances <= 0) or not np.allclose(covariances, covariances.swapaxes(1, 2)):
@@ -59,17 +74,29 @@ class GaussianMixture:
         """E[clean | x_t], shaped like x: the best answer any network could give."""
         joint, offset, variances, alpha = self._components(x, t)
         gain = alpha[..., None] * self._variances / variances  # how much of an offset is signal
-        return (_softmax(joint) @ self.means + self._expect(joint, gain * offset)).reshape(x.shape).astype(x.dtype)
+        return (
+            (_softmax(joint) @ self.means + self._expect(joint, gain * offset))
+            .reshape(x.shape)
+            .astype(x.dtype)
+        )
 
     def _components(self, x, t):
         """log weight + log density of each component (B, K); offsets (B, K, D) and variances in its axes; alpha."""
         if self.schedule is None and np.any(np.asarray(t) != 0):
-            raise ValueError(f"this mixture was made without a schedule: it only knows t = 0, got t = {t}")
+            raise ValueError(
+                f"this mixture was made without a schedule: it only knows t = 0, got t = {t}"
+            )
         flat = x.reshape(len(x), -1).astype(np.float64)
-        alpha, sigma = (1.0, 0.0) if self.schedule is None else (self.schedule.alpha(t), self.schedule.sigma(t))
+        alpha, sigma = (
+            (1.0, 0.0)
+            if self.schedule is None
+            else (self.schedule.alpha(t), self.schedule.sigma(t))
+        )
         alpha, sigma = spread(alpha, flat), spread(sigma, flat)  # (B or 1, 1)
         variances = alpha[..., None] ** 2 * self._variances + sigma[..., None] ** 2  # B K D
-        offset = np.einsum("bkd,kde->bke", flat[:, None] - alpha[..., None] * self.means, self._axes)
+        offset = np.einsum(
+            "bkd,kde->bke", flat[:, None] - alpha[..., None] * self.means, self._axes
+        )
         log_density = -0.5 * (offset**2 / variances + np.log(2 * np.pi * variances)).sum(-1)
         return np.log(self.weights) + log_density, offset, variances, alpha
 
@@ -94,7 +121,9 @@ class IdealDenoiser:
         flat = x.reshape(len(x), -1).astype(np.float64)
         alpha, sigma = spread(self.schedule.alpha(t), flat), spread(self.schedule.sigma(t), flat)
         half_squared = (self._flat**2).sum(-1) / 2
-        closeness = alpha * (flat @ self._flat.T) - alpha**2 * half_squared  # (|x|^2 - |x - alpha point|^2) / 2
+        closeness = (
+            alpha * (flat @ self._flat.T) - alpha**2 * half_squared
+        )  # (|x|^2 - |x - alpha point|^2) / 2
         closeness -= closeness.max(-1, keepdims=True)  # before a sigma near 0 divides it
         return _softmax(closeness / np.maximum(sigma**2, 1e-300))
 
@@ -117,8 +146,16 @@ class EnumerableWorld:
     def __init__(self, length: int = 8, coupling=0.4, mirror=1.0, parity=1.0, field=-0.2):
         if not 1 <= length <= 16:
             raise ValueError(f"length must lie in 1 .. 16 to be enumerated, got {length}")
-        self.length, self.coupling, self.mirror, self.parity, self.field = length, coupling, mirror, parity, field
-        x = self.strings = np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1  # 2^L L, in counting order
+        self.length, self.coupling, self.mirror, self.parity, self.field = (
+            length,
+            coupling,
+            mirror,
+            parity,
+            field,
+        )
+        x = self.strings = (
+            np.arange(2**length)[:, None] >> np.arange(length)[::-1] & 1
+        )  # 2^L L, in counting order
         neighbours, pairs = x[:, 1:] == x[:, :-1], (x == x[:, ::-1])[:, : length // 2]
         log_weight = coupling * neighbours.sum(-1) + mirror * pairs.sum(-1)
         log_weight = log_weight + parity * (x.sum(-1) % 2 == 0) + field * x.sum(-1)
@@ -129,7 +166,9 @@ class EnumerableWorld:
         """Which row of `strings` each of x (B, L) is: (B,)."""
         x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.length or not np.isin(x, (0, 1)).all():
-            raise ValueError(f"x must hold 0 and 1 in shape (B, {self.length}), got {x.dtype} {x.shape}")
+            raise ValueError(
+                f"x must hold 0 and 1 in shape (B, {self.length}), got {x.dtype} {x.shape}"
+            )
         return x.astype(np.int64) @ (1 << np.arange(self.length)[::-1])
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
@@ -153,7 +192,9 @@ class EnumerableWorld:
         known = np.broadcast_to(known, x.shape)
         self.index(np.where(known, x, 0))  # refuses what is no string
         ones = self.strings.astype(np.float64)  # 2^L L
-        clashes = (known & (x == 1)) @ (1 - ones).T + (known & (x == 0)) @ ones.T  # known symbols that differ: B 2^L
+        clashes = (known & (x == 1)) @ (1 - ones).T + (
+            known & (x == 0)
+        ) @ ones.T  # known symbols that differ: B 2^L
         one_hot = np.stack([1 - ones, ones], axis=-1).reshape(2**self.length, -1)  # 2^L 2L
         mass = ((clashes == 0) * self.probabilities @ one_hot).reshape(*known.shape, 2)
         with np.errstate(divide="ignore"):
@@ -177,7 +218,9 @@ class EnumerableWorld:
         model: anything with log_prob(strings), or the probabilities of all strings (2^L,).
         """
         with np.errstate(divide="ignore"):
-            return float(self.probabilities @ (self._log_probabilities - np.log(self._distribution(model))))
+            return float(
+                self.probabilities @ (self._log_probabilities - np.log(self._distribution(model)))
+            )
 
     def total_variation(self, model) -> float:
         """Half the sum of |world - model| over all strings: the largest error in the probability of any event."""
@@ -188,7 +231,9 @@ class EnumerableWorld:
             model = np.exp(np.asarray(model.log_prob(self.strings), dtype=np.float64))
         q = np.asarray(model, dtype=np.float64)
         if q.shape != (2**self.length,) or not np.all(q >= 0) or abs(q.sum() - 1) > 1e-4:
-            raise ValueError(f"expected {2**self.length} probabilities that sum to 1, got {q.shape} with sum {q.sum()}")
+            raise ValueError(
+                f"expected {2**self.length} probabilities that sum to 1, got {q.shape} with sum {q.sum()}"
+            )
         return q
 
 

@@ -32,7 +32,9 @@ _LOOK = {
     "lines.linewidth": 1.8,
     "image.cmap": "gray_r",
     # every line differs in grey level and in dashes too, not only in hue
-    "axes.prop_cycle": matplotlib.cycler(color=[AUTOREGRESSIVE, DIFFUSION, TRUTH, "#3f9e8f", "#a35c9e", "#8a8a8a"])
+    "axes.prop_cycle": matplotlib.cycler(
+        color=[AUTOREGRESSIVE, DIFFUSION, TRUTH, "#3f9e8f", "#a35c9e", "#8a8a8a"]
+    )
     + matplotlib.cycler(linestyle=["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]),
 }
 
@@ -51,7 +53,9 @@ class Picture(Figure):
         return file.getvalue()
 
 
-def image_grid(images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75) -> Figure:
+def image_grid(
+    images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75
+) -> Figure:
     """Grey images (N, Y, X) or (N, 1, Y, X) side by side, `size` inches each, high values dark.
 
     `limits` are the values shown white and black; by default the lowest and highest value of all the images together.
@@ -73,7 +77,9 @@ def image_grid(images: np.ndarray, columns=10, titles: Sequence[str] = (), limit
     return figure
 
 
-def curves(lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = None, **settings) -> Figure:
+def curves(
+    lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = None, **settings
+) -> Figure:
     """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x, y, standard error).
 
     `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
@@ -85,7 +91,9 @@ def curves(lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = N
             x, y, *error = line if isinstance(line, tuple) else (np.arange(len(line)), line)
             (drawn,) = axes.plot(x, y, label=label, color=(colours or {}).get(label))
             if error:
-                axes.fill_between(x, y - error[0], y + error[0], color=drawn.get_color(), alpha=0.2, linewidth=0)
+                axes.fill_between(
+                    x, y - error[0], y + error[0], color=drawn.get_color(), alpha=0.2, linewidth=0
+                )
         axes.set(xlabel=xlabel, ylabel=ylabel, **settings)
         axes.legend()
     return figure
@@ -109,19 +117,27 @@ def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: in
     if not pictures:
         raise ValueError("frames is empty")
     few = np.concatenate([np.asarray(pictures[k]) for k in (0, len(pictures) // 2, -1)])
-    palette = Image.fromarray(few).quantize(colours)  # one palette for all frames: no flicker, small files
+    palette = Image.fromarray(few).quantize(
+        colours
+    )  # one palette for all frames: no flicker, small files
     table = np.array(palette.getpalette()).reshape(-1, 3)
     table[table.min(1) > 240] = 255  # paper stays white
     # and grey stays grey, without a tint
-    palette.putpalette(np.where(np.ptp(table, 1, keepdims=True) < 10, table[:, 1:2], table).ravel().tolist())
+    palette.putpalette(
+        np.where(np.ptp(table, 1, keepdims=True) < 10, table[:, 1:2], table).ravel().tolist()
+    )
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [max(20, round(1000 * seconds / len(pictures)))] * (len(pictures) - 1) + [1000]
     file = io.BytesIO()
-    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    pictures[0].save(
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+    )
     return GIF(file.getvalue())
 
 
-def animate(states: Iterable, draw: Callable, labels: Sequence | None = None, seconds=4.0, size=(3.2, 3.4)) -> GIF:
+def animate(
+    states: Iterable, draw: Callable, labels: Sequence | None = None, seconds=4.0, size=(3.2, 3.4)
+) -> GIF:
     """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
 
     def frames() -> Iterable[Figure]:
@@ -136,7 +152,9 @@ def animate(states: Iterable, draw: Callable, labels: Sequence | None = None, se
     return gif(frames(), seconds)
 
 
-def points(colour: str = DIFFUSION, limit: float = 3.0, background: np.ndarray | None = None) -> Callable:
+def points(
+    colour: str = DIFFUSION, limit: float = 3.0, background: np.ndarray | None = None
+) -> Callable:
     """A `draw` for `animate`: 2-D points (N, 2) in a square from -limit to limit, over a quiet cloud of data."""
 
     def draw(axes: Axes, state: np.ndarray) -> None:
@@ -154,7 +172,9 @@ def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
 
     def draw(axes: Axes, state: np.ndarray) -> None:
         rows, (height, width) = -(-len(state) // columns), np.shape(state)[-2:]
-        mosaic = np.full((rows, height + 1, columns, width + 1), limits[0], dtype=float)  # one pixel between images
+        mosaic = np.full(
+            (rows, height + 1, columns, width + 1), limits[0], dtype=float
+        )  # one pixel between images
         for index, image in enumerate(np.reshape(state, (-1, height, width))):
             mosaic[index // columns, :-1, index % columns, :-1] = image
         axes.imshow(mosaic.reshape(rows * (height + 1), -1), vmin=limits[0], vmax=limits[1])

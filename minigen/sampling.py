@@ -37,7 +37,9 @@ def run(x: Array, times: Sequence, predict: Callable, commit: Commit) -> Array:
 # -- Gaussian steps: each returns commit(x, clean, now, after) ------------------------------------------------------
 
 
-def ancestral(schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None) -> Commit:
+def ancestral(
+    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
+) -> Commit:
     """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11), on any grid.
 
     variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they were N(0, I).
@@ -56,7 +58,9 @@ def ancestral(schedule: Schedule, rng=None, variance: str = "small", noise: Iter
     return commit
 
 
-def ddim(schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] | None = None) -> Commit:
+def ddim(
+    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] | None = None
+) -> Commit:
     """Point back at the noise x came from and go along it (DDIM eq. 12).
 
     eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small variance (eq. 16).
@@ -68,7 +72,9 @@ def ddim(schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] 
     def commit(x, clean, now, after):
         variance = eta**2 * schedule.sigma(after) ** 2 * schedule.fresh_noise(now, after)
         kept = np.sqrt(schedule.sigma(after) ** 2 - variance)
-        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * _noise_in(schedule, x, clean, now)
+        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * _noise_in(
+            schedule, x, clean, now
+        )
         return moved if variance == 0 else moved + spread(np.sqrt(variance), x) * draw(x)
 
     return commit
@@ -205,7 +211,9 @@ def guidance(conditional: Denoise, unconditional: Denoise, guidance_scale: float
     return denoise
 
 
-def inpaint(commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=None, noise=None) -> Commit:
+def inpaint(
+    commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=None, noise=None
+) -> Commit:
     """Any step rule, after which the known pixels (mask true) are put back, noised to the level just reached.
 
     What RePaint does without its resampling (Lugmayr et al. 2022, eq. 8). At t = 0 they are put back exactly.
@@ -246,9 +254,16 @@ def interpolate(
     cosine = np.vdot(start, end) / np.sqrt(np.vdot(start, start) * np.vdot(end, end))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:
-        raise ValueError("start and end lie on one line through 0: no single great circle joins them")
-    between = [(np.sin((1 - f) * angle) * start + np.sin(f * angle) * end) / np.sin(angle) for f in fractions]
-    return run(np.stack(between).astype(start.dtype), schedule.grid(steps)[::-1], denoise, ddim(schedule))
+        raise ValueError(
+            "start and end lie on one line through 0: no single great circle joins them"
+        )
+    between = [
+        (np.sin((1 - f) * angle) * start + np.sin(f * angle) * end) / np.sin(angle)
+        for f in fractions
+    ]
+    return run(
+        np.stack(between).astype(start.dtype), schedule.grid(steps)[::-1], denoise, ddim(schedule)
+    )
 
 
 # -- Tokens: functions on logits (..., V), and the commit that writes one -------------------------------------------
@@ -291,11 +306,15 @@ def probabilities(logits: Array) -> Array:
 def categorical(logits: Array, rng: np.random.Generator) -> Array:
     """One token for each row of logits (..., V): integers of shape (...), by inverting the cumulative distribution."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
-    cumulative /= cumulative[..., -1:]  # ends in exactly 1, so that a draw below 1 always finds a token
+    cumulative /= cumulative[
+        ..., -1:
+    ]  # ends in exactly 1, so that a draw below 1 always finds a token
     return np.sum(rng.random(cumulative.shape[:-1] + (1,)) >= cumulative, axis=-1)
 
 
-def write(rng: np.random.Generator, tau: float = 1.0, k: int | None = None, p: float | None = None) -> Commit:
+def write(
+    rng: np.random.Generator, tau: float = 1.0, k: int | None = None, p: float | None = None
+) -> Commit:
     """The autoregressive commit: one token, drawn from the logits (B, V), goes to column `now` of x (B, L).
 
     First the temperature, then top-k, then top-p of what is left, as is usual.
@@ -319,6 +338,12 @@ def _ranks(logits):
 
 def _valid(logits):
     logits = np.asarray(logits)
-    if logits.ndim == 0 or not np.all(logits < np.inf) or not np.all(np.any(logits > -np.inf, axis=-1)):
-        raise ValueError(f"logits (..., V) must be numbers or -inf, one finite in each row, got {logits}")
+    if (
+        logits.ndim == 0
+        or not np.all(logits < np.inf)
+        or not np.all(np.any(logits > -np.inf, axis=-1))
+    ):
+        raise ValueError(
+            f"logits (..., V) must be numbers or -inf, one finite in each row, got {logits}"
+        )
     return logits

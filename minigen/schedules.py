@@ -22,10 +22,16 @@ def spread(coefficient: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A scalar or (B,) coefficient as an array that multiplies x of shape (B, ...), in the dtype of x."""
     coefficient = np.asarray(coefficient)
     if not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"x must hold floats (scale integer images to [-1, 1] first), got {x.dtype}")
+        raise TypeError(
+            f"x must hold floats (scale integer images to [-1, 1] first), got {x.dtype}"
+        )
     if coefficient.shape not in ((), x.shape[:1]):
-        raise ValueError(f"t must be a scalar or one time per example, got shape {coefficient.shape} for x {x.shape}")
-    return coefficient.astype(x.dtype).reshape(coefficient.shape + (1,) * (x.ndim - coefficient.ndim))
+        raise ValueError(
+            f"t must be a scalar or one time per example, got shape {coefficient.shape} for x {x.shape}"
+        )
+    return coefficient.astype(x.dtype).reshape(
+        coefficient.shape + (1,) * (x.ndim - coefficient.ndim)
+    )
 
 
 class Schedule:
@@ -38,11 +44,15 @@ class Schedule:
     def __post_init__(self):
         self.grid(getattr(self, "steps", 1))  # refuses a chain of no steps
         if not np.all(np.diff(self.log_snr(np.linspace(0, 1, 1001))) <= 0):
-            raise ValueError(f"{self}: with these values the log-SNR does not fall from t = 0 to t = 1")
+            raise ValueError(
+                f"{self}: with these values the log-SNR does not fall from t = 0 to t = 1"
+            )
         left = self.alpha_bar(1.0) / self.prior_std**2
         if left > 1e-3:
             message = f"{self} does not end in noise: at t = 1 the signal still has {left:.3f} of the variance"
-            warnings.warn(f"{message} and {left**0.5:.3f} of the amplitude", UserWarning, stacklevel=3)
+            warnings.warn(
+                f"{message} and {left**0.5:.3f} of the amplitude", UserWarning, stacklevel=3
+            )
 
     def alpha(self, t) -> np.ndarray:
         """What multiplies the clean signal at time t."""
@@ -123,7 +133,9 @@ class Schedule:
         """
         return -np.expm1(np.minimum(self.log_snr(now) - self.log_snr(after), 0))
 
-    def posterior(self, clean: np.ndarray, x_t: np.ndarray, now, after) -> tuple[np.ndarray, np.ndarray]:
+    def posterior(
+        self, clean: np.ndarray, x_t: np.ndarray, now, after
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean, shaped like x_t, and variance (scalar or (B,)) of q(x_after | x_now, clean), after < now.
 
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta tilde.
@@ -131,7 +143,9 @@ class Schedule:
         fresh = self.fresh_noise(now, after)
         of_clean = self.alpha(after) * fresh
         of_x = self.alpha(now) * self.sigma(after) ** 2 / (self.alpha(after) * self.sigma(now) ** 2)
-        return spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t, self.sigma(after) ** 2 * fresh
+        return spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t, self.sigma(
+            after
+        ) ** 2 * fresh
 
 
 class _Preserving(Schedule):
@@ -141,7 +155,9 @@ class _Preserving(Schedule):
         return np.exp(self._log_alpha(t))
 
     def _sigma(self, t):
-        return np.sqrt(0.0 - np.expm1(2 * self._log_alpha(t)))  # sqrt(1 - alpha^2), exact also where alpha is near 1
+        return np.sqrt(
+            0.0 - np.expm1(2 * self._log_alpha(t))
+        )  # sqrt(1 - alpha^2), exact also where alpha is near 1
 
 
 @dataclass(frozen=True)
@@ -188,7 +204,11 @@ class cosine(_Preserving):
     def _log_alpha(self, t):
         angle = np.pi / 2 / (1 + self.offset)  # per unit of t
         ratio = np.cos((t + self.offset) * angle) / np.cos(self.offset * angle)
-        smallest = np.sqrt(1 - 0.999) * np.cos((1 - 1 / self.steps + self.offset) * angle) / np.cos(self.offset * angle)
+        smallest = (
+            np.sqrt(1 - 0.999)
+            * np.cos((1 - 1 / self.steps + self.offset) * angle)
+            / np.cos(self.offset * angle)
+        )
         return np.log(ratio + np.maximum(smallest - ratio.real, 0))
 
 
@@ -217,7 +237,9 @@ class variance_exploding(Schedule):
         return t * 0 + 1.0
 
     def _sigma(self, t):
-        return self.sigma_min * np.sqrt(np.expm1(2 * t * (np.log(self.sigma_max) - np.log(self.sigma_min))))
+        return self.sigma_min * np.sqrt(
+            np.expm1(2 * t * (np.log(self.sigma_max) - np.log(self.sigma_min)))
+        )
 
 
 @dataclass(frozen=True)

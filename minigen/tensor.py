@@ -23,7 +23,9 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-_births = itertools.count(0, -1)  # counts down, because a heap gives the smallest number first: the youngest node
+_births = itertools.count(
+    0, -1
+)  # counts down, because a heap gives the smallest number first: the youngest node
 _recording = True
 _PLAIN = {float, int, type(None)}  # constants that an op may use as they are
 
@@ -39,7 +41,9 @@ class Node:
     def __init__(self, name: str, parents, rules, shape: tuple, dtype: np.dtype) -> None:
         self.name = name
         self.parents = parents  # one Node an argument; None for an argument that needs no gradient
-        self.rules = rules  # one vjp an argument, or one function that gives all gradients; None once used
+        self.rules = (
+            rules  # one vjp an argument, or one function that gives all gradients; None once used
+        )
         self.shape = shape
         self.dtype = dtype
         self.grad = None
@@ -59,14 +63,18 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_data", "node")
-    __array_ufunc__ = None  # so that `ndarray * Tensor` asks the Tensor instead of building an array of objects
+    __array_ufunc__ = (
+        None  # so that `ndarray * Tensor` asks the Tensor instead of building an array of objects
+    )
 
     def __init__(self, data, requires_grad: bool = True) -> None:
         if isinstance(data, Tensor):
             data = data._data
         array = np.array(data)
         if array.dtype.kind != "f":
-            raise TypeError(f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)")
+            raise TypeError(
+                f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)"
+            )
         if not isinstance(data, (np.ndarray, np.floating)):
             array = array.astype(np.float32)
         self._data = read_only(array)
@@ -79,11 +87,19 @@ class Tensor:
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
-        if not isinstance(array, np.ndarray) or array.shape != self.shape or array.dtype != self.dtype:
+        if (
+            not isinstance(array, np.ndarray)
+            or array.shape != self.shape
+            or array.dtype != self.dtype
+        ):
             came = f"{type(array).__name__} {getattr(array, 'dtype', '')} {np.shape(array)}"
-            raise ValueError(f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}")
+            raise ValueError(
+                f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}"
+            )
         # Column by column, so that x W^T reads W along its columns: three times faster where x has a dozen rows.
-        self._data = read_only((np.array if array.flags.writeable else np.asarray)(array, order="F"))
+        self._data = read_only(
+            (np.array if array.flags.writeable else np.asarray)(array, order="F")
+        )
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -129,11 +145,17 @@ class Tensor:
             RuntimeError: if self has no history, or a part of its history was already used by another `backward`.
         """
         if create_graph:
-            raise ValueError("backward: create_graph=True asks for gradients of gradients; this engine has none")
+            raise ValueError(
+                "backward: create_graph=True asks for gradients of gradients; this engine has none"
+            )
         if self.size != 1:
-            raise ValueError(f"backward: starts from a scalar, of one element; this tensor has shape {self.shape}")
+            raise ValueError(
+                f"backward: starts from a scalar, of one element; this tensor has shape {self.shape}"
+            )
         if self.node is None:
-            raise RuntimeError("backward: this tensor has no history (computed under no_grad(), or from constants)")
+            raise RuntimeError(
+                "backward: this tensor has no history (computed under no_grad(), or from constants)"
+            )
         gradients = {self.node: np.ones(self.shape, self.dtype)}
         waiting = [(self.node.birth, self.node)]  # a heap: the youngest node first
         leaves = []
@@ -144,7 +166,9 @@ class Tensor:
                 leaves.append((node, g))
                 continue
             if rules is None:
-                raise RuntimeError(f"backward: an earlier backward() freed the graph behind {node.name!r}")
+                raise RuntimeError(
+                    f"backward: an earlier backward() freed the graph behind {node.name!r}"
+                )
             node.rules = node.parents = None  # free what the rules saved as soon as it was used
             together = rules(g) if callable(rules) else None
             for i, parent in enumerate(parents):
@@ -156,7 +180,9 @@ class Tensor:
                 if d.dtype is not parent.dtype:
                     d = d.astype(parent.dtype)
                 if parent in gradients:
-                    gradients[parent] = gradients[parent] + d  # never in place: a rule may hand the same array to two
+                    gradients[parent] = (
+                        gradients[parent] + d
+                    )  # never in place: a rule may hand the same array to two
                 else:
                     gradients[parent] = d
                     heappush(waiting, (parent.birth, parent))
@@ -198,9 +224,15 @@ def _constant(value, dtype: np.dtype | None):
         return type(value)(_constant(v, dtype) for v in value)
     if isinstance(value, np.integer):
         return int(value)
-    if isinstance(value, (np.ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
+    if (
+        isinstance(value, (np.ndarray, np.floating))
+        and value.dtype.kind == "f"
+        and dtype is not None
+    ):
         value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
-    if isinstance(value, np.ndarray) and value.flags.writeable:  # the caller may write to it before backward() reads it
+    if (
+        isinstance(value, np.ndarray) and value.flags.writeable
+    ):  # the caller may write to it before backward() reads it
         return read_only(value.copy())
     return value
 
@@ -217,12 +249,16 @@ def op(function: Callable, joint: bool = False) -> Callable:
 
     @functools.wraps(function)
     def apply(*args, **settings):
-        if settings and any(isinstance(value, (Tensor, np.ndarray, np.generic)) for value in settings.values()):
+        if settings and any(
+            isinstance(value, (Tensor, np.ndarray, np.generic)) for value in settings.values()
+        ):
             bound = signature.bind(*args, **settings)  # an array given by name: find its place
             bound.apply_defaults()
             args, settings = bound.args, bound.kwargs
         arrays, parents, dtype, constants = [], [], None, False
-        for x in args:  # this loop runs for every op: what it does not need for numbers, it does not do
+        for (
+            x
+        ) in args:  # this loop runs for every op: what it does not need for numbers, it does not do
             if type(x) is Tensor:
                 array = x._data
                 if array.dtype is not dtype:
@@ -244,8 +280,12 @@ def op(function: Callable, joint: bool = False) -> Callable:
         value, rules = returned[0], returned[1:]
         if type(value) is not np.ndarray:
             value = np.asarray(value)
-        if value.dtype is not dtype and (value.dtype != (dtype or value.dtype) or value.dtype.kind != "f"):
-            raise TypeError(f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind")
+        if value.dtype is not dtype and (
+            value.dtype != (dtype or value.dtype) or value.dtype.kind != "f"
+        ):
+            raise TypeError(
+                f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind"
+            )
         value.setflags(write=False)
         result = Tensor.__new__(Tensor)
         result._data = value
@@ -256,14 +296,18 @@ def op(function: Callable, joint: bool = False) -> Callable:
             elif len(rules) < len(parents) or None in rules:
                 rules += (None,) * (len(parents) - len(rules))
                 if any(parent and not rule for parent, rule in zip(parents, rules)):
-                    raise TypeError(f"{name}: a Tensor came for an argument without gradient; give a number or ndarray")
+                    raise TypeError(
+                        f"{name}: a Tensor came for an argument without gradient; give a number or ndarray"
+                    )
             result.node = Node(name, parents, rules, value.shape, dtype)
         return result
 
     return apply
 
 
-joint_op = functools.partial(op, joint=True)  # returns `value, vjp`: one rule that gives the gradients of all arguments
+joint_op = functools.partial(
+    op, joint=True
+)  # returns `value, vjp`: one rule that gives the gradients of all arguments
 
 
 @contextlib.contextmanager

@@ -44,18 +44,42 @@ def train(
         FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter whose gradient);
             the parameters are those of the step before.
     """
-    if (steps is None) == (seconds is None) or (steps or seconds) is None or (steps or seconds) <= 0:
-        raise ValueError(f"train: give steps or seconds, one positive number; got steps={steps}, seconds={seconds}")
+    if (
+        (steps is None) == (seconds is None)
+        or (steps or seconds) is None
+        or (steps or seconds) <= 0
+    ):
+        raise ValueError(
+            f"train: give steps or seconds, one positive number; got steps={steps}, seconds={seconds}"
+        )
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"train: optimizer is {type(optimizer).__name__}, expected one of SGD, Adam, AdamW")
+        raise TypeError(
+            f"train: optimizer is {type(optimizer).__name__}, expected one of SGD, Adam, AdamW"
+        )
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"train: rng is {type(rng).__name__}, expected a numpy.random.Generator")
     if start < 0 or (start and steps is None):
-        raise ValueError(f"train: start={start}: expected a number of steps, with steps (a time cannot be continued)")
-    return _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress)
+        raise ValueError(
+            f"train: start={start}: expected a number of steps, with steps (a time cannot be continued)"
+        )
+    return _steps(
+        model,
+        batches,
+        steps,
+        optimizer,
+        rng,
+        seconds,
+        learning_rate,
+        max_norm,
+        ema,
+        start,
+        progress,
+    )
 
 
-def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress):
+def _steps(
+    model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress
+):
     from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
 
     total, unit = (steps, "step") if steps else (seconds, "s")
@@ -63,7 +87,9 @@ def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_no
     with tqdm(total=total, unit=unit, disable=not progress, leave=False, bar_format=BAR) as bar:
         for step, batch in enumerate(itertools.islice(batches, start, None), start=start + 1):
             if step == start + 1 and start and rng.bit_generator.state != before:
-                raise ValueError("train: batches draw from `rng`, so start cannot skip them: give them their own")
+                raise ValueError(
+                    "train: batches draw from `rng`, so start cannot skip them: give them their own"
+                )
             done = step - 1 if steps else time.perf_counter() - begin
             if done >= total:
                 return
@@ -74,7 +100,9 @@ def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_no
                 if ema is not None:
                     ema.update()
             elapsed = time.perf_counter() - begin
-            bar.set_postfix_str(f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s", refresh=False)
+            bar.set_postfix_str(
+                f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s", refresh=False
+            )
             bar.update((step if steps else min(elapsed, seconds)) - bar.n)
             yield step, loss
             if interrupts:
@@ -84,7 +112,9 @@ def _steps(model, batches, steps, optimizer, rng, seconds, learning_rate, max_no
 def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
     arguments = batch if isinstance(batch, tuple) else (batch,)
     if not all(np.isfinite(a).all() for a in arguments):
-        raise FloatingPointError(f"step {step}: the batch has NaN or infinity; no parameter was changed")
+        raise FloatingPointError(
+            f"step {step}: the batch has NaN or infinity; no parameter was changed"
+        )
     loss = model.loss(arguments[0], rng, *arguments[1:])
     value = loss.item()
     if not math.isfinite(value):
@@ -102,7 +132,9 @@ def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
 def _noting_interrupts() -> Iterator[list]:
     """Within this block the first Ctrl-C is only noted in the list; a second one interrupts as usual."""
     noted = []
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread may handle signals
         yield noted
         return
 

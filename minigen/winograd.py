@@ -24,10 +24,16 @@ import numpy as np
 
 from minigen.tensor import ones, op
 
-NUMBERS = 2**19  # in the tiles or patches worked on at a time: 2 MB of float32, so that they stay in the cache
-PRODUCT = 10**6  # multiplications: up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread
+NUMBERS = (
+    2**19
+)  # in the tiles or patches worked on at a time: 2 MB of float32, so that they stay in the cache
+PRODUCT = (
+    10**6
+)  # multiplications: up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread
 WIDE = 24  # channels
-FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])  # from w to what multiplies the sums of d
+FILTER = np.array(
+    [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+)  # from w to what multiplies the sums of d
 FILTER_ON_DOUBLED = np.array([[1, 0, 0], [1, 1, 1], [0, 0, 1]])
 
 
@@ -78,7 +84,9 @@ def portions(images: int, numbers: int, multiplications: int) -> list[slice]:
 def _widen(kernel, matrix):
     """(3, 3, C, O) -> (16 or 9, C, O): the matrix along both axes, in the order (x, y)."""
     matrix = matrix.astype(kernel.dtype)
-    return np.tensordot(matrix, np.tensordot(matrix, kernel, (1, 0)), (1, 1)).reshape(-1, *kernel.shape[2:])
+    return np.tensordot(matrix, np.tensordot(matrix, kernel, (1, 0)), (1, 1)).reshape(
+        -1, *kernel.shape[2:]
+    )
 
 
 def _narrow(total, matrix):
@@ -91,7 +99,9 @@ def _narrow(total, matrix):
 def _tiles(image):
     """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), the 16 in the order (x, y)."""
     B, Y, X, C = image.shape
-    planes = np.zeros((2, 2, Y // 2 + 1, X // 2 + 1, B, C), image.dtype)  # rows by parity, columns by parity
+    planes = np.zeros(
+        (2, 2, Y // 2 + 1, X // 2 + 1, B, C), image.dtype
+    )  # rows by parity, columns by parity
     half = np.empty((4, 2, Y // 2 + 1, X // 2, B, C), image.dtype)
     tiles = np.empty((4, 4, Y // 2, X // 2, B, C), image.dtype)
     quarters = _quarters(image)  # with the row of zeros, an even row becomes an odd one
@@ -149,9 +159,15 @@ def upsample_conv2d(x, weight, bias=None):
 
     Shapes: x (B, C, Y, X), weight (out, C, 3, 3), bias (out,) -> (B, out, 2 Y, 2 X). Faster from a few channels on.
     """
-    fits = x.ndim == 4 and weight.shape[1:] == (x.shape[1], 3, 3) and 0 not in (*x.shape[1:], len(weight))
+    fits = (
+        x.ndim == 4
+        and weight.shape[1:] == (x.shape[1], 3, 3)
+        and 0 not in (*x.shape[1:], len(weight))
+    )
     if not fits or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ValueError("x is (B, C, Y, X) and not without pixels, weight (out, C, 3, 3), bias (out,)")
+        raise ValueError(
+            "x is (B, C, Y, X) and not without pixels, weight (out, C, 3, 3), bias (out,)"
+        )
     x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)
     (B, Y, X, C), O = x.shape, len(weight)
     some_images = portions(B, 9 * Y * X * max(C, O), Y * X * C * O)
@@ -159,7 +175,9 @@ def upsample_conv2d(x, weight, bias=None):
     out = np.empty((B, 2 * Y, 2 * X, O), x.dtype)
     for some in some_images:
         results = _quarters(out[some])
-        products = (_tiles_of_doubled(x[some]) @ filters).reshape(3, 3, *results.shape[2:])  # (x, y, ...)
+        products = (_tiles_of_doubled(x[some]) @ filters).reshape(
+            3, 3, *results.shape[2:]
+        )  # (x, y, ...)
         _both_axes(_add_three, 2, products, results)
     if bias is not None:
         out += bias
@@ -168,7 +186,9 @@ def upsample_conv2d(x, weight, bias=None):
         padded = np.zeros((B, Y + 2, X + 2, C), g.dtype)
         for some in some_images:
             d = padded[some].transpose(1, 2, 0, 3)
-            tiles = (_give_to_nine(g[some]) @ filters.swapaxes(1, 2)).reshape(3, 3, Y, X, *d.shape[2:])
+            tiles = (_give_to_nine(g[some]) @ filters.swapaxes(1, 2)).reshape(
+                3, 3, Y, X, *d.shape[2:]
+            )
             half = np.zeros((3, Y, *d.shape[1:]), g.dtype)
             _give_to_neighbours(tiles, half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:])
             _give_to_neighbours(half, d[:-2], d[1:-1], d[2:])

@@ -45,12 +45,37 @@ def all_cases() -> list[Case]:
         add("softplus", lambda o, x: o.softplus(x), lambda t, x: t.nn.functional.softplus(x), shape)
         add("relu", lambda o, x: o.relu(x), lambda t, x: x.relu(), shape, draw=distinct)
         add("silu", lambda o, x: o.silu(x), lambda t, x: t.nn.functional.silu(x), shape)
-        add("gelu", lambda o, x: o.gelu(x), lambda t, x: t.nn.functional.gelu(x, approximate="tanh"), shape)
-        add("clip", lambda o, x: o.clip(x, -0.5, 0.2), lambda t, x: x.clip(-0.5, 0.2), shape, draw=distinct)
+        add(
+            "gelu",
+            lambda o, x: o.gelu(x),
+            lambda t, x: t.nn.functional.gelu(x, approximate="tanh"),
+            shape,
+        )
+        add(
+            "clip",
+            lambda o, x: o.clip(x, -0.5, 0.2),
+            lambda t, x: x.clip(-0.5, 0.2),
+            shape,
+            draw=distinct,
+        )
         for exponent in (0, 1, 2, 3, -1, 0.5):
-            add("pow", lambda o, x, e=exponent: o.pow(x, e), lambda t, x, e=exponent: x**e, shape, draw=positive)
+            add(
+                "pow",
+                lambda o, x, e=exponent: o.pow(x, e),
+                lambda t, x, e=exponent: x**e,
+                shape,
+                draw=positive,
+            )
 
-    pairs = [((), ()), ((1,), (1,)), ((2, 3), (2, 3)), ((2, 3), ()), ((), (2, 3)), ((3,), (2, 3)), ((2, 1), (1, 3))]
+    pairs = [
+        ((), ()),
+        ((1,), (1,)),
+        ((2, 3), (2, 3)),
+        ((2, 3), ()),
+        ((), (2, 3)),
+        ((3,), (2, 3)),
+        ((2, 1), (1, 3)),
+    ]
     pairs += [((0, 3), (3,)), ((1, 3), (0, 3)), ((2, 1, 3), (4, 1)), ((1,), (2, 2))]
     for pair in pairs:
         add("add", lambda o, x, y: o.add(x, y), lambda t, x, y: x + y, *pair)
@@ -75,7 +100,14 @@ def all_cases() -> list[Case]:
             shape,
         )
 
-    for shape, axis in [((), None), ((1,), 0), ((2, 3), None), ((2, 3), 0), ((2, 3, 2), -1), ((2, 3, 2), (0, 2))]:
+    for shape, axis in [
+        ((), None),
+        ((1,), 0),
+        ((2, 3), None),
+        ((2, 3), 0),
+        ((2, 3, 2), -1),
+        ((2, 3, 2), (0, 2)),
+    ]:
         for keep in (False, True):
             torch_axis = tuple(range(len(shape))) if axis is None else axis
             options = {"axis": axis, "keepdims": keep}
@@ -107,19 +139,34 @@ def all_cases() -> list[Case]:
     add("reshape", lambda o, x: o.reshape(x, (1, 1)), lambda t, x: x.reshape(1, 1), ())
     add("reshape", lambda o, x: o.reshape(x, (3, 0)), lambda t, x: x.reshape(3, 0), (0, 2))
     add("transpose", lambda o, x: o.transpose(x), lambda t, x: x.permute(2, 1, 0), (2, 3, 4))
-    add("transpose", lambda o, x: o.transpose(x, (1, -1, 0)), lambda t, x: x.permute(1, 2, 0), (2, 3, 4))
+    add(
+        "transpose",
+        lambda o, x: o.transpose(x, (1, -1, 0)),
+        lambda t, x: x.permute(1, 2, 0),
+        (2, 3, 4),
+    )
     add("transpose", lambda o, x: o.transpose(x, (1, 0)), lambda t, x: x.permute(1, 0), (0, 3))
     add("transpose", lambda o, x: o.transpose(x), lambda t, x: x, ())
     for axis in (0, -1):
         parts = [(2, 3), (1, 3), (0, 3)] if axis == 0 else [(2, 1), (2, 3)]
-        add("concatenate", lambda o, *x, a=axis: o.concatenate(x, a), lambda t, *x, a=axis: t.cat(x, a), *parts)
+        add(
+            "concatenate",
+            lambda o, *x, a=axis: o.concatenate(x, a),
+            lambda t, *x, a=axis: t.cat(x, a),
+            *parts,
+        )
         add(
             "split",
             lambda o, x, a=axis: o.sub(o.split(x, 2, a)[1], o.mul(o.split(x, 2, a)[0], 3.0)),
             lambda t, x, a=axis: x.chunk(2, a)[1] - 3 * x.chunk(2, a)[0],
             (4, 6),
         )
-    add("pad", lambda o, x: o.pad(x, ((1, 2), (0, 3))), lambda t, x: t.nn.functional.pad(x, (0, 3, 1, 2)), (2, 3))
+    add(
+        "pad",
+        lambda o, x: o.pad(x, ((1, 2), (0, 3))),
+        lambda t, x: t.nn.functional.pad(x, (0, 3, 1, 2)),
+        (2, 3),
+    )
     add(
         "pad",
         lambda o, x: o.pad(x, ((0, 0), (1, 0)), value=2.0),
@@ -136,15 +183,35 @@ def all_cases() -> list[Case]:
         (rows,),
         (rows, rows % 2),
     ]
-    indices += [(slice(None), rows % 2), (np.array([[0, 1], [1, 1]]),), (np.arange(12).reshape(3, 4) % 5 < 2,)]
+    indices += [
+        (slice(None), rows % 2),
+        (np.array([[0, 1], [1, 1]]),),
+        (np.arange(12).reshape(3, 4) % 5 < 2,),
+    ]
     for index in indices:
         get = index if len(index) > 1 else index[0]
         add("getitem", lambda o, x, i=get: o.getitem(x, i), lambda t, x, i=get: x[i], (3, 4))
     add("getitem", lambda o, x: o.getitem(x, slice(0, 2)), lambda t, x: x[0:2], (0, 3))
-    add("take", lambda o, x: o.take(x, rows, 0), lambda t, x: x.index_select(0, t.from_numpy(rows)), (3, 2))
-    add("take", lambda o, x: o.take(x, rows, -1), lambda t, x: x.index_select(-1, t.from_numpy(rows)), (2, 3))
+    add(
+        "take",
+        lambda o, x: o.take(x, rows, 0),
+        lambda t, x: x.index_select(0, t.from_numpy(rows)),
+        (3, 2),
+    )
+    add(
+        "take",
+        lambda o, x: o.take(x, rows, -1),
+        lambda t, x: x.index_select(-1, t.from_numpy(rows)),
+        (2, 3),
+    )
 
-    for pair in [((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 1, 2, 3), (4, 3, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3))]:
+    for pair in [
+        ((2, 3), (3, 4)),
+        ((5, 2, 3), (3, 4)),
+        ((2, 1, 2, 3), (4, 3, 1)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+    ]:
         add("matmul", lambda o, x, y: o.matmul(x, y), lambda t, x, y: x @ y, *pair)
     for shape in [(3,), (1, 3), (2, 4, 3), (0, 3), (2, 0, 3)]:
         linear = lambda t, *args: t.nn.functional.linear(*args)  # noqa: E731
@@ -161,8 +228,18 @@ def all_cases() -> list[Case]:
         )
 
     for shape, axis in [((1,), 0), ((2, 3), -1), ((2, 3), 0), ((0, 3), -1), ((2, 3, 2), 1)]:
-        add("softmax", lambda o, x, a=axis: o.softmax(x, a), lambda t, x, a=axis: x.softmax(a), shape)
-        add("log_softmax", lambda o, x, a=axis: o.log_softmax(x, a), lambda t, x, a=axis: x.log_softmax(a), shape)
+        add(
+            "softmax",
+            lambda o, x, a=axis: o.softmax(x, a),
+            lambda t, x, a=axis: x.softmax(a),
+            shape,
+        )
+        add(
+            "log_softmax",
+            lambda o, x, a=axis: o.log_softmax(x, a),
+            lambda t, x, a=axis: x.log_softmax(a),
+            shape,
+        )
     for shape in [(3,), (4, 3), (2, 2, 3)]:
         targets = rng.integers(0, 3, shape[:-1])
         add(
@@ -174,7 +251,13 @@ def all_cases() -> list[Case]:
             shape,
         )
     for shape in [(), (1,), (2, 3)]:
-        add("mse_loss", lambda o, x, y: o.mse_loss(x, y), lambda t, x, y: ((x - y) ** 2).mean(), shape, shape)
+        add(
+            "mse_loss",
+            lambda o, x, y: o.mse_loss(x, y),
+            lambda t, x, y: ((x - y) ** 2).mean(),
+            shape,
+            shape,
+        )
     for shape in [(4,), (2, 4), (2, 3, 4), (0, 4)]:
         norm = lambda t, x, *p: t.nn.functional.layer_norm(x, (4,), *p)  # noqa: E731
         add("layer_norm", lambda o, x, w, b: o.layer_norm(x, 4, w, b), norm, shape, (4,), (4,))
@@ -225,22 +308,56 @@ def all_cases() -> list[Case]:
         add("conv2d", lambda o, x, w, k=options: o.conv2d(x, w, **k), conv, shapes[0], (2, 3, k, k))
     add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), conv, (0, 1, 2, 2), (1, 1, 3, 3))
     wide = lambda t, x, w: t.nn.functional.conv2d(x, w, padding=1)  # noqa: E731
-    add("conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), wide, (1, 8, 3, 2), (1, 8, 3, 3))  # added up, not copied
-    doubled = lambda t, x, *p: t.nn.functional.conv2d(t.nn.functional.interpolate(x, scale_factor=2), *p, padding=1)  # noqa: E731
+    add(
+        "conv2d", lambda o, x, w: o.conv2d(x, w, padding=1), wide, (1, 8, 3, 2), (1, 8, 3, 3)
+    )  # added up, not copied
+    doubled = lambda t, x, *p: t.nn.functional.conv2d(  # noqa: E731
+        t.nn.functional.interpolate(x, scale_factor=2), *p, padding=1
+    )
     for size in [(2, 3), (1, 1), (3, 2)]:
         shapes = (2, 3, *size), (4, 3, 3, 3), (4,)
         add("upsample_conv2d", lambda o, x, w, b: o.upsample_conv2d(x, w, b), doubled, *shapes)
-        add("upsample_conv2d", lambda o, x, w: o.upsample_conv2d(x, w), doubled, shapes[0], (2, 3, 3, 3))
-    add("upsample_conv2d", lambda o, x, w: o.upsample_conv2d(x, w), None, (0, 1, 2, 2), (1, 1, 3, 3))
-    for shape, groups in [((2, 4, 3, 2), 2), ((2, 4, 2, 2), 4), ((2, 4, 3), 1), ((2, 4), 2), ((0, 4, 2, 2), 2)]:
-        norm = (lambda t, x, *p, n=groups: t.nn.functional.group_norm(x, n, *p)) if shape[0] else None
-        add("group_norm", lambda o, x, w, b, n=groups: o.group_norm(x, n, w, b), norm, shape, (4,), (4,))
+        add(
+            "upsample_conv2d",
+            lambda o, x, w: o.upsample_conv2d(x, w),
+            doubled,
+            shapes[0],
+            (2, 3, 3, 3),
+        )
+    add(
+        "upsample_conv2d", lambda o, x, w: o.upsample_conv2d(x, w), None, (0, 1, 2, 2), (1, 1, 3, 3)
+    )
+    for shape, groups in [
+        ((2, 4, 3, 2), 2),
+        ((2, 4, 2, 2), 4),
+        ((2, 4, 3), 1),
+        ((2, 4), 2),
+        ((0, 4, 2, 2), 2),
+    ]:
+        norm = (
+            (lambda t, x, *p, n=groups: t.nn.functional.group_norm(x, n, *p)) if shape[0] else None
+        )
+        add(
+            "group_norm",
+            lambda o, x, w, b, n=groups: o.group_norm(x, n, w, b),
+            norm,
+            shape,
+            (4,),
+            (4,),
+        )
         add("group_norm", lambda o, x, n=groups: o.group_norm(x, n), norm, shape)
     for shape, n in [((1, 1, 1, 1), 2), ((2, 3, 2, 4), 2), ((1, 2, 3, 3), 3), ((0, 1, 2, 2), 2)]:
-        up = (lambda t, x, n=n: t.nn.functional.interpolate(x, scale_factor=n)) if shape[0] else None
+        up = (
+            (lambda t, x, n=n: t.nn.functional.interpolate(x, scale_factor=n)) if shape[0] else None
+        )
         down = (lambda t, x, n=n: t.nn.functional.avg_pool2d(x, n)) if shape[0] else None
         add("interpolate", lambda o, x, n=n: o.interpolate(x, n), up, shape)
-        add("avg_pool2d", lambda o, x, n=n: o.avg_pool2d(x, n), down, (*shape[:2], shape[2] * n, shape[3] * n))
+        add(
+            "avg_pool2d",
+            lambda o, x, n=n: o.avg_pool2d(x, n),
+            down,
+            (*shape[:2], shape[2] * n, shape[3] * n),
+        )
     return found
 
 

@@ -38,7 +38,9 @@ def same(one, two):
     one, two = nn.state(one), nn.state(two)
     assert one.keys() == two.keys()
     return all(
-        one[n].dtype == two[n].dtype and one[n].shape == two[n].shape and one[n].tobytes() == two[n].tobytes()
+        one[n].dtype == two[n].dtype
+        and one[n].shape == two[n].shape
+        and one[n].tobytes() == two[n].tobytes()
         for n in one
     )
 
@@ -51,17 +53,25 @@ def reseal(content):
 
 EXAMPLES = {
     "MarkovChain": lambda: mg.MarkovChain(rng().dirichlet(np.ones(4), 4)),
-    "MarkovChain with a start": lambda: mg.MarkovChain(rng().dirichlet(np.ones(4), 4), np.array([1.0, 0, 0, 0])),
+    "MarkovChain with a start": lambda: mg.MarkovChain(
+        rng().dirichlet(np.ones(4), 4), np.array([1.0, 0, 0, 0])
+    ),
     "NGram": lambda: mg.NGram(3, 5).fit(rng().integers(0, 5, 200)),
-    "NGram additive": lambda: mg.NGram(0, 5, "additive", pseudocount=0.5).fit(rng().integers(0, 5, 200)),
+    "NGram additive": lambda: mg.NGram(0, 5, "additive", pseudocount=0.5).fit(
+        rng().integers(0, 5, 200)
+    ),
     "NGram before fit": lambda: mg.NGram(3, 5),
     "LinearAR": lambda: mg.LinearAR(3).fit(rng().standard_normal(100)),
     "LinearAR before fit": lambda: mg.LinearAR(3),
     "MADE": lambda: mg.MADE(6, 3, hidden=(8, 9), order=(5, 3, 1, 0, 2, 4), penalty=0.1, rng=rng()),
     "GPT": lambda: mg.GPT(7, 12, layers=2, heads=2, width=8, rng=rng()),
     "DDPM": digits_ddpm,
-    "DDPM of points": lambda: mg.DDPM(networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)),
-    "ScoreSDE": lambda: mg.ScoreSDE(networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)),
+    "DDPM of points": lambda: mg.DDPM(
+        networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)
+    ),
+    "ScoreSDE": lambda: mg.ScoreSDE(
+        networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)
+    ),
     "MLP": lambda: networks.MLP((3,), classes=4, rng=rng()),
     "UNet": lambda: networks.UNet((1, 4, 4), channels=(8, 8, 16), rng=rng()),
     "Transformer": lambda: networks.Transformer(
@@ -70,11 +80,15 @@ EXAMPLES = {
     "Transformer by blocks": lambda: networks.Transformer(
         5, 12, 1, 1, 4, mask="block", block_size=3, extra_tokens=2, time=True, rng=rng()
     ),
-    "linear": lambda: mg.DDPM(networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.linear(1e-4, 0.03, 900)),
+    "linear": lambda: mg.DDPM(
+        networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.linear(1e-4, 0.03, 900)
+    ),
     "variance_preserving": lambda: mg.DDPM(
         networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.variance_preserving(0.2, 19)
     ),
-    "flow": lambda: mg.DDPM(networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.flow(), predict="clean"),
+    "flow": lambda: mg.DDPM(
+        networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.flow(), predict="clean"
+    ),
 }
 
 
@@ -89,7 +103,9 @@ def test_a_model_comes_back_bit_for_bit_with_its_constructor_arguments(name, tmp
     back = mg.load(tmp_path / "a.npz")
     assert type(back) is type(model) and same(back, model) and arguments(back) == arguments(model)
     mg.save(tmp_path / "b.npz", back)
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()  # the same content, the same bytes
+    assert (tmp_path / "a.npz").read_bytes() == (
+        tmp_path / "b.npz"
+    ).read_bytes()  # the same content, the same bytes
     for array in nn.state(back).values():
         array.copy()
     if hasattr(back, "log_prob") and "before" not in name and name not in ("LinearAR", "ScoreSDE"):
@@ -109,7 +125,11 @@ def test_there_is_an_example_of_every_class_that_a_checkpoint_may_build():
     for make in EXAMPLES.values():
         collect(arguments(make()))
     assert built == set(checkpoints.CLASSES) - {"SGD", "Adam", "AdamW", "EMA"}
-    models = {name for name, thing in vars(mg).items() if isinstance(thing, type) and hasattr(thing, "sample")}
+    models = {
+        name
+        for name, thing in vars(mg).items()
+        if isinstance(thing, type) and hasattr(thing, "sample")
+    }
     assert "GPT" in models
     assert models <= set(checkpoints.CLASSES)
 
@@ -157,7 +177,8 @@ def test_the_file_is_a_plain_npz_that_numpy_reads_without_pickle(tmp_path):
             assert np.array_equal(file[f"model.{name}"], a)
         assert set(manifest["arrays"]) == set(file.files) - {"manifest.json"}
     assert not any(
-        word in (ROOT / "minigen" / "checkpoints.py").read_text() for word in ("import pickle", "allow_pickle=True")
+        word in (ROOT / "minigen" / "checkpoints.py").read_text()
+        for word in ("import pickle", "allow_pickle=True")
     )
 
 
@@ -257,7 +278,9 @@ def test_resuming_in_a_fresh_process_gives_the_same_bits(tmp_path):
     assert (tmp_path / "end.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
 
 
-@pytest.mark.parametrize("bits", [np.random.MT19937, np.random.SFC64, np.random.Philox, np.random.PCG64DXSM])
+@pytest.mark.parametrize(
+    "bits", [np.random.MT19937, np.random.SFC64, np.random.Philox, np.random.PCG64DXSM]
+)
 def test_every_kind_of_generator_is_restored(bits, tmp_path):
     generator = np.random.Generator(bits(3))
     generator.standard_normal(5, np.float32)
@@ -395,7 +418,11 @@ def small_file(path, model):
 def test_truncation_at_every_length_is_refused(tmp_path, load_bytes):
     content = small_file(tmp_path / "a.npz", EXAMPLES["LinearAR"]())
     assert same(load_bytes(content), EXAMPLES["LinearAR"]())
-    for cut in [*(content[:length] for length in range(len(content))), content + b"\0", content * 2]:
+    for cut in [
+        *(content[:length] for length in range(len(content))),
+        content + b"\0",
+        content * 2,
+    ]:
         with pytest.raises(CheckpointError):
             load_bytes(cut)
 
@@ -446,7 +473,9 @@ def test_the_first_format_gives_its_model_but_no_optimiser(tmp_path):
     with np.load(tmp_path / "a.npz") as file:
         manifest = json.loads(file["manifest.json"]) | {"format": 1}
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
-        files = [(name, archive.read(name)) for name in archive.namelist() if name != "manifest.json"]
+        files = [
+            (name, archive.read(name)) for name in archive.namelist() if name != "manifest.json"
+        ]
     (tmp_path / "a.npz").write_bytes(packed(manifest, files))
     assert same(mg.load(tmp_path / "a.npz"), model)
     with pytest.raises(mg.checkpoints.CheckpointError, match="format 1"):
@@ -460,7 +489,9 @@ def packed(manifest, files):
     """A sealed zip with these entries: (name, bytes) pairs."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("manifest.json", manifest if isinstance(manifest, str) else json.dumps(manifest))
+        archive.writestr(
+            "manifest.json", manifest if isinstance(manifest, str) else json.dumps(manifest)
+        )
         for name, content in files:
             archive.writestr(name, content)
         archive.comment = b"0" * 64
@@ -506,7 +537,12 @@ def with_array(array, name="optimizer.a.npy"):
 
 
 def with_header(shape, dtype="<f8", body=b""):
-    return with_entry(npy(header=f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': ({shape}), }}", body=body))
+    return with_entry(
+        npy(
+            header=f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': ({shape}), }}",
+            body=body,
+        )
+    )
 
 
 def of_class(name, **arguments):
@@ -536,7 +572,10 @@ HOSTILE = {
     "a long context": of_class("GPT", **GPT | {"context": 10**6}),
     "a width beyond 64 bits": of_class("GPT", **GPT | {"width": 2**70}),
     "a long schedule": of_class("linear", steps=10**12),
-    "deep nesting": ('{"format": 1, "parts": {"model": ' + "[" * 100_000 + "]" * 100_000 + "}}", []),
+    "deep nesting": (
+        '{"format": 1, "parts": {"model": ' + "[" * 100_000 + "]" * 100_000 + "}}",
+        [],
+    ),
     "no JSON": ("{", []),
     "another format": (manifest_of(AR, format=2), []),
     "no model": (manifest_of(AR, parts={}), []),
@@ -546,7 +585,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_before_anything_large_is_allocated_or_run(name, tmp_path, monkeypatch):
+def test_a_hostile_file_is_refused_before_anything_large_is_allocated_or_run(
+    name, tmp_path, monkeypatch
+):
     resource = pytest.importorskip("resource")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.npz").write_bytes(packed(*HOSTILE[name]))
@@ -573,12 +614,16 @@ def test_a_zip_bomb_and_repeated_names_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="more bytes than the file has"):
         mg.load(tmp_path / "bomb.npz")
     with pytest.warns(UserWarning, match="Duplicate"):
-        (tmp_path / "twice.npz").write_bytes(packed(manifest_of(AR), [("model.a.npy", npy(np.zeros(1)))] * 2))
+        (tmp_path / "twice.npz").write_bytes(
+            packed(manifest_of(AR), [("model.a.npy", npy(np.zeros(1)))] * 2)
+        )
     with pytest.raises(CheckpointError, match="twice"):
         mg.load(tmp_path / "twice.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY", b"{}", bytes(range(256))])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"PK\x05\x06" + b"\0" * 18, b"\x93NUMPY", b"{}", bytes(range(256))]
+)
 def test_what_is_no_checkpoint_at_all_is_refused(content, load_bytes):
     for whole in (content, content + hashlib.sha256(content).hexdigest().encode()):
         with pytest.raises(CheckpointError):
@@ -641,7 +686,9 @@ def test_kill_9_a_hundred_times_leaves_a_readable_file(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["open", "write", "flush", "fsync", "replace"])
-def test_an_error_at_any_stage_leaves_the_old_checkpoint_whole_and_no_debris(call, tmp_path, monkeypatch):
+def test_an_error_at_any_stage_leaves_the_old_checkpoint_whole_and_no_debris(
+    call, tmp_path, monkeypatch
+):
     path = tmp_path / "a.npz"
     old = EXAMPLES["LinearAR"]()
     mg.save(path, old)
@@ -670,7 +717,10 @@ def test_an_error_at_any_stage_leaves_the_old_checkpoint_whole_and_no_debris(cal
 
 
 def child(code, **more):
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport os, minigen as mg\n" + textwrap.dedent(code)
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport os, minigen as mg\n"
+        + textwrap.dedent(code)
+    )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **more)
 
 
@@ -709,7 +759,9 @@ def test_a_read_only_folder_is_an_error_and_the_old_checkpoint_stays():
 def test_two_processes_that_save_to_one_name_never_mix(tmp_path):
     path = tmp_path / "a.npz"
     code = textwrap.dedent(SAVING_LOOP).format(root=str(ROOT), path=str(path))
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)
+    ]
     for process in both:
         process.stdout.readline()
     for _ in range(50):
@@ -755,7 +807,10 @@ def test_every_stated_figure_of_the_shipped_checkpoints_is_reached(name):
 def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypatch, capsys):
     def recipe(figure):
         return shipped.Recipe(
-            "a test", lambda r: EXAMPLES["GPT"](), lambda m, r: {"figure": figure}, {"figure": (1, 2)}
+            "a test",
+            lambda r: EXAMPLES["GPT"](),
+            lambda m, r: {"figure": figure},
+            {"figure": (1, 2)},
         )
 
     monkeypatch.setattr(shipped, "RECIPES", {"good": recipe(1.5), "bad": recipe(2.5)})

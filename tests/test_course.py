@@ -15,7 +15,11 @@ from minigen.course.checks import report
 from minigen.course.exercise import Exercise, judge, outcome, table
 from minigen.tensor import Tensor
 
-LESSONS = sorted(m.name[-2:] for m in pkgutil.iter_modules(minigen.course.exercises.__path__) if "lesson_" in m.name)
+LESSONS = sorted(
+    m.name[-2:]
+    for m in pkgutil.iter_modules(minigen.course.exercises.__path__)
+    if "lesson_" in m.name
+)
 
 
 # -- every check of every lesson -------------------------------------------------------------------------------------
@@ -43,12 +47,17 @@ def prove(tested: Exercise) -> list[str]:
             raise NotImplementedError
 
         first = outcome(tested, tested.reference, exercise.arguments_of(tested, 0))
-        hard_coded = replace(tested, run=lambda f, *a: first if f is hard_coder else tested.run(f, *a))
+        hard_coded = replace(
+            tested, run=lambda f, *a: first if f is hard_coder else tested.run(f, *a)
+        )
 
         def hard_coder(*arguments):
             return first
 
-        attempts = {"a stub": (tested, stub, "not attempted"), "None": (tested, None, "not attempted")}
+        attempts = {
+            "a stub": (tested, stub, "not attempted"),
+            "None": (tested, None, "not attempted"),
+        }
         attempts["a function without return"] = (tested, lambda *a, **k: None, "failed")
         attempts["a hard-coded example"] = (hard_coded, hard_coder, "failed")
         for name in tested.forbidden:
@@ -78,7 +87,9 @@ def call_by_name(module: str, attribute: str, *arguments, **keywords):
     try:
         holder = importlib.import_module(module)
     except ModuleNotFoundError:  # a method: its class is an attribute of a module
-        holder = getattr(importlib.import_module(module.rpartition(".")[0]), module.rpartition(".")[2])
+        holder = getattr(
+            importlib.import_module(module.rpartition(".")[0]), module.rpartition(".")[2]
+        )
     return getattr(holder, attribute)(*arguments, **keywords)
 
 
@@ -89,7 +100,9 @@ def test_every_check_of_the_lesson_is_proved(lesson, capsys):
     wrong = sum(len(tested.wrong) for tested in table(lesson))
     count = sum(len(found) for found in faults.values())
     with capsys.disabled():
-        print(f"\nlesson {lesson}: {len(faults)} checks, {valid} right and {wrong} wrong answers tried, {count} faults")
+        print(
+            f"\nlesson {lesson}: {len(faults)} checks, {valid} right and {wrong} wrong answers tried, {count} faults"
+        )
     assert not count, {name: found for name, found in faults.items() if found}
     assert all(name.startswith(f"{lesson}.") for name in faults)
     assert len(faults) == len(table(lesson)), "two exercises have the same id"
@@ -124,7 +137,10 @@ EXAMPLE = Exercise(
     "99.multiply",
     "the product rule",
     multiply,
-    alternatives=(lambda x, y, g: (y * g, x * g), lambda x, y, g: tuple(g * other for other in (y, x))),
+    alternatives=(
+        lambda x, y, g: (y * g, x * g),
+        lambda x, y, g: tuple(g * other for other in (y, x)),
+    ),
     wrong=(
         (lambda x, y, g: (g * x, g * y), "the factors are swapped"),
         (lambda x, y, g: (y, x), "g is missing"),
@@ -148,8 +164,14 @@ def test_a_sound_check_has_no_faults():
         ({"alternatives": (multiply,)}, "at least two alternatives"),
         ({"wrong": (*EXAMPLE.wrong, (multiply, "right after all"))}, "wrong answer 3 is passed"),
         ({"wrong": (*EXAMPLE.wrong, EXAMPLE.wrong[1])}, "same message"),
-        ({"wrong": (*EXAMPLE.wrong, (EXAMPLE.wrong[1][0], "other words"))}, "wrong answer 3 hears 'g is missing'"),
-        ({"inputs": lambda rng: (np.ones(2), np.ones(2), np.ones(2))}, "a hard-coded example is passed"),
+        (
+            {"wrong": (*EXAMPLE.wrong, (EXAMPLE.wrong[1][0], "other words"))},
+            "wrong answer 3 hears 'g is missing'",
+        ),
+        (
+            {"inputs": lambda rng: (np.ones(2), np.ones(2), np.ones(2))},
+            "a hard-coded example is passed",
+        ),
         ({"tolerance": 100.0}, "wrong answer 0 is passed"),
     ],
 )
@@ -169,7 +191,11 @@ def test_the_proof_finds_a_package_function_that_passes():
 @pytest.mark.parametrize(
     ("answer", "right", "wrong"),
     [
-        (lambda x, y, g: None, "", "wrong type: this is None (is a return missing?), where a tuple belongs"),
+        (
+            lambda x, y, g: None,
+            "",
+            "wrong type: this is None (is a return missing?), where a tuple belongs",
+        ),
         (lambda x, y, g: [g * y, g * x], "", "this is a list, where a tuple belongs"),
         (lambda x, y, g: (g * y,), "type", "wrong length: 1 entries, where 2 belong"),
         (
@@ -177,7 +203,11 @@ def test_the_proof_finds_a_package_function_that_passes():
             "entry 0",
             "entry 1: wrong type: this is a number, where a NumPy array",
         ),
-        (lambda x, y, g: (g * y, (g * x).T), "entry 0, type", "entry 1: wrong shape: (4, 3), where (3, 4) belongs"),
+        (
+            lambda x, y, g: (g * y, (g * x).T),
+            "entry 0, type",
+            "entry 1: wrong shape: (4, 3), where (3, 4) belongs",
+        ),
         (
             lambda x, y, g: (g * y, g * x + 1),
             "entry 0, type, shape (3, 4)",
@@ -203,11 +233,17 @@ def test_a_misconception_is_named_beside_the_layer():
 
 
 def test_a_failing_check_never_tells_the_answer():
-    lesson = replace(EXAMPLE, reference=lambda x: np.exp(x) * 3, inputs=lambda rng: (rng.normal(),), forbidden=())
+    lesson = replace(
+        EXAMPLE, reference=lambda x: np.exp(x) * 3, inputs=lambda rng: (rng.normal(),), forbidden=()
+    )
     for k in range(lesson.tries):
         expected = lesson.reference(*exercise.arguments_of(lesson, k))
         text = report(judge(lesson, lambda x: x))
-        assert "gave" in text and exercise.short(expected) not in text and f"{expected:.3f}" not in text
+        assert (
+            "gave" in text
+            and exercise.short(expected) not in text
+            and f"{expected:.3f}" not in text
+        )
 
 
 def test_an_exception_comes_back_with_the_learners_line():
@@ -230,7 +266,9 @@ def test_an_exception_can_be_the_right_answer():
             raise ValueError("x must not be negative")
         return x
 
-    refusing = replace(EXAMPLE, reference=checked, inputs=lambda rng: (rng.normal(),), forbidden=(), tries=20)
+    refusing = replace(
+        EXAMPLE, reference=checked, inputs=lambda rng: (rng.normal(),), forbidden=(), tries=20
+    )
     assert judge(refusing, checked).status == "passed"
     assert "no exception was raised" in judge(refusing, lambda x: x).wrong
 
@@ -242,10 +280,16 @@ def test_arguments_changed_in_place_do_not_pass():
         return y, x
 
     verdict = judge(EXAMPLE, in_place)
-    assert verdict.status == "failed" and "in place" in verdict.wrong and "Work on a copy" in verdict.think
+    assert (
+        verdict.status == "failed"
+        and "in place" in verdict.wrong
+        and "Work on a copy" in verdict.think
+    )
     assert "Work on a copy" in judge(EXAMPLE, lambda x, y, g: (np.add(x, y, out=x), y)).think
     sampler = replace(EXAMPLE, reference=lambda rng: 1.0, inputs=lambda rng: (rng,), forbidden=())
-    assert judge(sampler, lambda rng: float(rng.random() >= 0)).status == "passed", "a generator may be used"
+    assert judge(sampler, lambda rng: float(rng.random() >= 0)).status == "passed", (
+        "a generator may be used"
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,37 +303,59 @@ def test_arguments_changed_in_place_do_not_pass():
     ],
 )
 def test_the_packages_function_fails_while_the_check_runs(package):
-    product = replace(EXAMPLE, reference=lambda x, y: Tensor(x * y), inputs=lambda rng: (rng.normal(), rng.normal()))
+    product = replace(
+        EXAMPLE,
+        reference=lambda x, y: Tensor(x * y),
+        inputs=lambda rng: (rng.normal(), rng.normal()),
+    )
     verdict = judge(product, package)
     assert verdict.status == "failed" and "switched off" in verdict.wrong
     assert ops.mul(Tensor(2.0), Tensor(3.0)).item() == 6, "and works again afterwards"
 
 
 def test_methods_classes_and_numpy_functions_can_be_switched_off():
-    with exercise.switched_off(("minigen.tensor.Tensor.backward", "minigen.nn.Linear", "numpy.convolve")):
+    with exercise.switched_off(
+        ("minigen.tensor.Tensor.backward", "minigen.nn.Linear", "numpy.convolve")
+    ):
         with pytest.raises(RuntimeError, match="switched off"):
             Tensor(1.0).backward()
         with pytest.raises(RuntimeError, match="switched off"):
             np.convolve([1.0], [1.0])
     assert np.convolve([1.0], [2.0]) == 2
-    with pytest.raises((AttributeError, ModuleNotFoundError)), exercise.switched_off(("minigen.ops.nothing",)):
+    with (
+        pytest.raises((AttributeError, ModuleNotFoundError)),
+        exercise.switched_off(("minigen.ops.nothing",)),
+    ):
         pass
 
 
 def test_numbers_and_words_can_be_answers():
-    number = replace(EXAMPLE, reference=0.25, wrong=((0.75, "the other one"),), forbidden=(), tolerance=0.01)
+    number = replace(
+        EXAMPLE, reference=0.25, wrong=((0.75, "the other one"),), forbidden=(), tolerance=0.01
+    )
     assert judge(number, 1 / 4).status == judge(number, np.float32(0.25)).status == "passed"
     assert judge(number, 0.75).think == "the other one" and "0.25" not in report(judge(number, 0.6))
-    assert "this is a string" in judge(number, "a quarter").wrong or "a string" in judge(number, "a quarter").wrong
+    assert (
+        "this is a string" in judge(number, "a quarter").wrong
+        or "a string" in judge(number, "a quarter").wrong
+    )
     word = replace(EXAMPLE, reference="targets not shifted", forbidden=())
     assert judge(word, " Targets not shifted").status == "passed"
     assert "targets" not in report(judge(word, "wrong axis"))
     text = report(judge(word, 3))
-    assert "this is a number, where a string belongs" in text and "think" not in text, "the type says it all"
+    assert "this is a number, where a string belongs" in text and "think" not in text, (
+        "the type says it all"
+    )
 
 
 def test_spellings_that_mean_the_same_are_made_the_same():
-    word = replace(EXAMPLE, reference="231", wrong=(("123", "none"),), forbidden=(), tidy=lambda a: str(a).strip())
+    word = replace(
+        EXAMPLE,
+        reference="231",
+        wrong=(("123", "none"),),
+        forbidden=(),
+        tidy=lambda a: str(a).strip(),
+    )
     assert judge(word, 231).status == judge(word, "231 ").status == "passed"
     assert judge(word, 123).think == "none" and judge(word, None).status == "not attempted"
     assert "this is a function, where a string belongs" in judge(word, len).wrong
@@ -299,13 +365,25 @@ def test_whole_numbers_nan_and_unsigned_integers_are_compared_with_care():
     def differs(got, expected):
         return exercise.difference(got, expected, 1e-5) is not None
 
-    assert differs(np.array([1.0, 2.0]), np.array([1, 2])) and not differs(np.array([1, 2], np.uint8), np.array([1, 2]))
+    assert differs(np.array([1.0, 2.0]), np.array([1, 2])) and not differs(
+        np.array([1, 2], np.uint8), np.array([1, 2])
+    )
     assert differs(np.array([0], np.uint8), np.array([1], np.uint8))
     assert differs(np.array([True, False]), np.array([True, True]))
-    assert exercise.difference(np.array([0], np.uint8), np.array([255], np.uint8), 0.5), "unsigned: 0 - 255 would be 1"
-    assert not differs(np.array([np.nan, 1]), np.array([np.nan, 1])) and differs(np.array([np.nan]), np.array([1.0]))
-    assert not differs(np.array([np.inf]), np.array([np.inf])) and differs(np.array([np.inf]), np.array([1.0]))
-    assert not differs(np.float32(1.0), 1) and not differs(np.array(2.0), 2.0) and differs(np.array([2.0]), 2.0)
+    assert exercise.difference(np.array([0], np.uint8), np.array([255], np.uint8), 0.5), (
+        "unsigned: 0 - 255 would be 1"
+    )
+    assert not differs(np.array([np.nan, 1]), np.array([np.nan, 1])) and differs(
+        np.array([np.nan]), np.array([1.0])
+    )
+    assert not differs(np.array([np.inf]), np.array([np.inf])) and differs(
+        np.array([np.inf]), np.array([1.0])
+    )
+    assert (
+        not differs(np.float32(1.0), 1)
+        and not differs(np.array(2.0), 2.0)
+        and differs(np.array([2.0]), 2.0)
+    )
     assert differs(np.array(["a"], object), np.array([1.0]))
 
 
@@ -315,7 +393,9 @@ def test_whole_numbers_nan_and_unsigned_integers_are_compared_with_care():
 @pytest.fixture
 def lesson_99(monkeypatch):
     known = exercise.table
-    monkeypatch.setattr(exercise, "table", lambda lesson: (EXAMPLE,) if lesson == "99" else known(lesson))
+    monkeypatch.setattr(
+        exercise, "table", lambda lesson: (EXAMPLE,) if lesson == "99" else known(lesson)
+    )
 
 
 def test_check_prints_and_hint_goes_on(lesson_99, capsys):
@@ -356,10 +436,17 @@ def test_a_prediction_is_scored_and_a_missing_one_stops_nobody(capsys, monkeypat
     reveal("99.e", 10, think="Nobody could know.")
     out = capsys.readouterr().out.splitlines()
     assert out[1] == "99.a: it is 0.62. You said 0.6: right. (1 of 1 right so far)"
-    assert out[3] == "99.b: it is 228 MiB. You said 10: off by 218. What did you leave out? (1 of 2 right so far)"
+    assert (
+        out[3]
+        == "99.b: it is 228 MiB. You said 10: off by 218. What did you leave out? (1 of 2 right so far)"
+    )
     assert "no prediction yet" in out[4] and out[5] == "99.c: it is b."
-    assert out[7].endswith("right. (2 of 3 right so far)") and out[8] == "99.never_asked: it is 1.5."
-    assert out[10] == "99.e: it is 10. You said 5: off by 5. Nobody could know. (2 of 4 right so far)"
+    assert (
+        out[7].endswith("right. (2 of 3 right so far)") and out[8] == "99.never_asked: it is 1.5."
+    )
+    assert (
+        out[10] == "99.e: it is 10. You said 5: off by 5. Nobody could know. (2 of 4 right so far)"
+    )
     with pytest.raises(ValueError, match="one of a, b"):
         predict("99.d", "c", choices=("a", "b"))
     with pytest.raises(TypeError, match="number"):
@@ -367,7 +454,11 @@ def test_a_prediction_is_scored_and_a_missing_one_stops_nobody(capsys, monkeypat
 
 
 def test_read_prints_source_in_a_terminal(capsys):
-    for thing, line in [(ops.mul, "def mul(x, y):"), (Tensor(1.0), "class Tensor:"), (Tensor.backward, "def backward")]:
+    for thing, line in [
+        (ops.mul, "def mul(x, y):"),
+        (Tensor(1.0), "class Tensor:"),
+        (Tensor.backward, "def backward"),
+    ]:
         read(thing)
         assert line in capsys.readouterr().out
 
@@ -390,7 +481,11 @@ def test_formulas_become_latex(formula, typeset):
 def test_documentation_and_code_are_shown_once_each():
     source = 'def f(x):\n    """Twice.\n\n        y = 2 x\n    """\n    return 2 * x\n'
     assert reading.without_docstring(source) == "def f(x):\n    return 2 * x"
-    shown = reading.typeset("Twice alpha_bar_t, `x_0`, x*.\n\n    y = 2 x_0    (Ho 2020)\n\nArgs:\n    x: default = 3")
+    shown = reading.typeset(
+        "Twice alpha_bar_t, `x_0`, x*.\n\n    y = 2 x_0    (Ho 2020)\n\nArgs:\n    x: default = 3"
+    )
     assert r"$$y = 2 x_{0} \qquad \text{(Ho 2020)}$$" in shown and shown.count("$$") == 2
     assert r"Twice $\bar \alpha_{t}$, `x_0`, x\*." in shown
-    assert not reading.is_formula("    L = context + 1: all columns from the second on are predicted")
+    assert not reading.is_formula(
+        "    L = context + 1: all columns from the second on are predicted"
+    )

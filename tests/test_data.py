@@ -13,7 +13,10 @@ import pytest
 from minigen import data, evaluate
 
 FOLDER = Path(data.__file__).parent
-digits_module, images_module = sys.modules["minigen.data.digits"], sys.modules["minigen.data.images"]
+digits_module, images_module = (
+    sys.modules["minigen.data.digits"],
+    sys.modules["minigen.data.images"],
+)
 
 
 # -- digits ------------------------------------------------------------------------------------------------------------
@@ -26,7 +29,9 @@ def test_digits_are_the_published_ones_in_the_published_split():
     assert hashlib.sha256(images.tobytes()).hexdigest().startswith("8f26b2bd9d135c25")
     order = np.random.default_rng(0).permutation(1797)
     digits = data.digits()
-    assert np.array_equal(digits.train, images[order[:1437]]) and np.array_equal(digits.test, images[order[1437:]])
+    assert np.array_equal(digits.train, images[order[:1437]]) and np.array_equal(
+        digits.test, images[order[1437:]]
+    )
     assert np.array_equal(np.concatenate(digits[2:]), labels[order])
     assert (FOLDER / "digits.npz").stat().st_size < 50_000
 
@@ -36,7 +41,9 @@ def test_the_files_own_order_would_be_the_wrong_split():
     with np.load(FOLDER / "digits.npz") as file:
         images = file["images"]
     accuracy = [
-        evaluate.one_nn_accuracy(images[np.random.default_rng(seed).permutation(1437)[:360]] / 16, images[1437:] / 16)
+        evaluate.one_nn_accuracy(
+            images[np.random.default_rng(seed).permutation(1437)[:360]] / 16, images[1437:] / 16
+        )
         for seed in range(5)
     ]
     assert np.mean(accuracy) == pytest.approx(0.71, abs=0.04)
@@ -66,10 +73,17 @@ def test_a_damaged_or_missing_file_is_said(tmp_path, monkeypatch):
 def test_levels_and_signed_floats_are_inverse():
     levels = np.arange(17, dtype=np.uint8)
     signed = data.to_signed(levels)
-    assert signed.dtype == np.float32 and np.array_equal(signed, np.linspace(-1, 1, 17, dtype=np.float32))
+    assert signed.dtype == np.float32 and np.array_equal(
+        signed, np.linspace(-1, 1, 17, dtype=np.float32)
+    )
     assert np.array_equal(data.to_levels(signed), levels)
     assert np.array_equal(data.to_levels(data.to_signed(np.arange(256), 256), 256), np.arange(256))
-    assert data.to_levels(np.array([-9.0, -1 + 0.9 / 16, -1 + 1.1 / 16, 9.0])).tolist() == [0, 0, 1, 16]
+    assert data.to_levels(np.array([-9.0, -1 + 0.9 / 16, -1 + 1.1 / 16, 9.0])).tolist() == [
+        0,
+        0,
+        1,
+        16,
+    ]
 
 
 # -- text --------------------------------------------------------------------------------------------------------------
@@ -81,7 +95,9 @@ def test_the_manual_is_split_by_position_and_repeats_nothing(alphabet):
     whole = text.decode(np.concatenate([text.train, text.test]))
     assert hashlib.sha256(whole.encode()).hexdigest() == text.sha256
     assert len(text.train) == len(whole) * 9 // 10
-    assert len(whole) > 250_000  # 300,134 and 373,103 on Python 3.11; each version has its own manual
+    assert (
+        len(whole) > 250_000
+    )  # 300,134 and 373,103 on Python 3.11; each version has its own manual
     assert f"Python {sys.version_info[0]}.{sys.version_info[1]}" in text.source
     assert set(whole) == set(text.vocabulary) or alphabet == "a-z"
     assert np.array_equal(text.encode(whole[:500]), text.train[:500])
@@ -116,7 +132,9 @@ def test_any_file_and_any_string(tmp_path):
     path.write_text("Über allen Gipfeln\nist Ruh\n", encoding="utf-8")
     text = data.text_file(path)
     assert text.decode(np.concatenate([text.train, text.test])) == "Über allen Gipfeln\nist Ruh\n"
-    assert text.source == "verse.txt" and text.vocabulary == "".join(sorted(set("Über allen Gipfeln\nist Ruh\n")))
+    assert text.source == "verse.txt" and text.vocabulary == "".join(
+        sorted(set("Über allen Gipfeln\nist Ruh\n"))
+    )
     plain = data.as_text("Hello, World! 123 again", "a-z")
     assert plain.decode(np.concatenate([plain.train, plain.test])) == "hello world again"
     path.write_bytes(b"\xff\xfe\x00 no text at all")
@@ -129,7 +147,9 @@ def test_any_file_and_any_string(tmp_path):
 
 def least_squares(x, order):
     """Coefficients of x_t = c + sum phi_k x_{t-k}, c first."""
-    lags = np.stack([np.ones(len(x) - order), *(x[order - k : len(x) - k] for k in range(1, order + 1))], axis=1)
+    lags = np.stack(
+        [np.ones(len(x) - order), *(x[order - k : len(x) - k] for k in range(1, order + 1))], axis=1
+    )
     return np.linalg.lstsq(lags, x[order:], rcond=None)[0]
 
 
@@ -141,7 +161,9 @@ def test_yules_numbers_give_the_correlations_he_printed():
     assert (round(r1, 6), round(r2, 6)) == (0.811180, 0.433998)  # Table IV
     phi = r1 * (1 - r2) / (1 - r1**2), (r2 - r1**2) / (1 - r1**2)
     assert phi == pytest.approx((1.34253, -0.65504), abs=6e-6)
-    assert 2 * math.pi / math.acos(phi[0] / (2 * math.sqrt(-phi[1]))) == pytest.approx(10.600, abs=6e-4)
+    assert 2 * math.pi / math.acos(phi[0] / (2 * math.sqrt(-phi[1]))) == pytest.approx(
+        10.600, abs=6e-4
+    )
     usual = data.series("sunspots")
     assert (series.values != usual.values[49:225]).sum() == 22
 
@@ -173,15 +195,23 @@ def test_autoregressions_published_on_the_same_numbers(name, transform, coeffici
 )
 def test_series_as_the_datasheet_says(name, first, last, length, total, missing):
     series = data.series(name)
-    assert series.time[[0, -1]] == pytest.approx([first, last]) and len(series.time) == len(series.values) == length
-    assert np.nansum(series.values) == pytest.approx(total, abs=0.01) and np.isnan(series.values).sum() == missing
+    assert (
+        series.time[[0, -1]] == pytest.approx([first, last])
+        and len(series.time) == len(series.values) == length
+    )
+    assert (
+        np.nansum(series.values) == pytest.approx(total, abs=0.01)
+        and np.isnan(series.values).sum() == missing
+    )
     assert np.allclose(np.diff(series.time), series.time[1] - series.time[0])
     assert len(series.source) > 80
 
 
 def test_csv_files_of_many_kinds(tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_text('# by hand\n\n"month","level"\n2020,1.5\n"2020-07", 2\n2021-01,\n', encoding="utf-8-sig")
+    path.write_text(
+        '# by hand\n\n"month","level"\n2020,1.5\n"2020-07", 2\n2021-01,\n', encoding="utf-8-sig"
+    )
     series = data.series_file(path)
     assert series.time == pytest.approx([2020, 2020.5, 2021]) and series.source == "by hand"
     assert series.values[:2].tolist() == [1.5, 2] and np.isnan(series.values[2])
@@ -207,14 +237,18 @@ def test_densities_lie_where_they_should():
     cells = np.floor(board).astype(int) + 2
     assert ((cells.sum(axis=1) % 2) == 0).all() and cells.min() == 0 and cells.max() == 3
     counts = np.unique(cells, axis=0, return_counts=True)[1]
-    assert len(counts) == 8 and ((counts - n / 8) ** 2 / (n / 8)).sum() < 40.5  # chi-square, 7 d.f.: 1e-6
+    assert (
+        len(counts) == 8 and ((counts - n / 8) ** 2 / (n / 8)).sum() < 40.5
+    )  # chi-square, 7 d.f.: 1e-6
 
     moons = data.two_moons(n, rng, noise=0)
     upper = moons + [0.5, 0.25]
     lower = moons - [0.5, 0.25]
     on_upper = np.isclose((upper**2).sum(axis=1), 1, atol=1e-5) & (upper[:, 1] > -1e-6)
     on_lower = np.isclose((lower**2).sum(axis=1), 1, atol=1e-5) & (lower[:, 1] < 1e-6)
-    assert (on_upper | on_lower).all() and on_upper.mean() == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(n))
+    assert (on_upper | on_lower).all() and on_upper.mean() == pytest.approx(
+        0.5, abs=5 * 0.5 / math.sqrt(n)
+    )
 
     for points in (board, moons):
         assert points.shape == (n, 2) and points.dtype == np.float32
@@ -230,7 +264,10 @@ def test_glyphs_are_legible_labelled_and_inside_their_square():
     assert glyphs.images.mean(axis=(1, 2)).min() > 3  # and no square is empty
     assert len(np.unique(glyphs.images.reshape(1302, -1), axis=0)) > 1250
     # the labels mean what they say: the same character in the next typeface is nearer than another one, mostly
-    bold, plain = glyphs.images[62:124].reshape(62, -1) / 255, glyphs.images[:62].reshape(62, -1) / 255
+    bold, plain = (
+        glyphs.images[62:124].reshape(62, -1) / 255,
+        glyphs.images[:62].reshape(62, -1) / 255,
+    )
     distance = ((bold[:, None] - plain) ** 2).sum(axis=-1)
     assert (distance.argmin(axis=1) == glyphs.labels[:62]).mean() > 0.8
     assert data.glyphs(9).images.max() == 16 and data.glyphs(9).images.shape == (1302, 9, 9)
@@ -244,7 +281,9 @@ def test_images_from_npz_and_png(tmp_path):
     np.savez(tmp_path / "two.npz", a=levels, b=levels[:1])
     (tmp_path / "folder").mkdir()
     for i, image in enumerate(levels):
-        imsave(tmp_path / "folder" / f"{i}.png", np.repeat(image[..., None], 3, axis=-1))  # red = green = blue
+        imsave(
+            tmp_path / "folder" / f"{i}.png", np.repeat(image[..., None], 3, axis=-1)
+        )  # red = green = blue
     assert np.array_equal(data.image_files(tmp_path / "one.npz"), levels)
     assert np.array_equal(data.image_files(tmp_path / "two.npz", key="b"), levels[:1])
     assert np.array_equal(data.image_files(tmp_path / "folder"), levels)
@@ -253,7 +292,11 @@ def test_images_from_npz_and_png(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "false.png").write_bytes(b"not a picture")
     for call, error, message in (
-        (lambda: data.image_files(tmp_path / "two.npz"), ValueError, r"key out of \['a', 'b'\], got None"),
+        (
+            lambda: data.image_files(tmp_path / "two.npz"),
+            ValueError,
+            r"key out of \['a', 'b'\], got None",
+        ),
         (lambda: data.image_files(tmp_path / "empty"), FileNotFoundError, "no PNG file"),
         (lambda: data.image_files(tmp_path / "nowhere.png"), FileNotFoundError, "nowhere"),
         (lambda: data.image_files(tmp_path / "false.png"), OSError, "cannot identify .*false"),
@@ -267,7 +310,10 @@ def test_images_from_npz_and_png(tmp_path):
 
 def test_batches_visit_every_example_once_an_epoch_in_a_fresh_order():
     array, rng = np.arange(10), np.random.default_rng(0)
-    epochs = [np.concatenate(list(itertools.islice(stream, 3))) for stream in [data.batches(array, 3, rng)] * 200]
+    epochs = [
+        np.concatenate(list(itertools.islice(stream, 3)))
+        for stream in [data.batches(array, 3, rng)] * 200
+    ]
     assert all(len(set(epoch)) == 9 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 200
     left_out = [next(iter(set(array) - set(epoch))) for epoch in epochs]
@@ -281,14 +327,18 @@ def test_crops_are_stretches_that_start_anywhere():
     stream = data.crops(tokens, length=5, batch_size=50, rng=np.random.default_rng(0))
     seen = np.concatenate([next(stream) for _ in range(10)])
     assert seen.shape == (500, 5) and (np.diff(seen, axis=1) == 1).all()
-    assert set(seen[:, 0]) == set(range(100, 116))  # the last start is 115; false alarm: 16 (15/16)^500 = 1e-13
+    assert set(seen[:, 0]) == set(
+        range(100, 116)
+    )  # the last start is 115; false alarm: 16 (15/16)^500 = 1e-13
     batch = next(stream)
     batch[:] = 0  # a batch is a copy
     assert tokens[0] == 100
 
 
 def test_the_same_generator_gives_the_same_batches():
-    first, second = (data.batches(data.digits().train, 32, np.random.default_rng(5)) for _ in range(2))
+    first, second = (
+        data.batches(data.digits().train, 32, np.random.default_rng(5)) for _ in range(2)
+    )
     assert all(np.array_equal(next(first), next(second)) for _ in range(100))
 
 
@@ -300,10 +350,18 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: data.batches(np.zeros(5), 6, RNG), ValueError, r"batch_size must lie in 1\.\.5 .*got 6"),
+        (
+            lambda: data.batches(np.zeros(5), 6, RNG),
+            ValueError,
+            r"batch_size must lie in 1\.\.5 .*got 6",
+        ),
         (lambda: data.batches(np.zeros(0), 1, RNG), ValueError, "got 1"),
         (lambda: data.crops(np.zeros((2, 5)), 2, 1, RNG), ValueError, r"shape \(2, 5\)"),
-        (lambda: data.crops(np.zeros(5), 6, 1, RNG), ValueError, r"length in 1\.\.L .*shape \(5,\), length=6"),
+        (
+            lambda: data.crops(np.zeros(5), 6, 1, RNG),
+            ValueError,
+            r"length in 1\.\.L .*shape \(5,\), length=6",
+        ),
         (lambda: data.crops(np.zeros(5), 2, 0, RNG), ValueError, "batch_size=0"),
         (lambda: data.to_signed(np.zeros(3)), TypeError, "float64"),
         (lambda: data.to_signed(np.array([0, 17])), ValueError, r"0\.\.16, got 0\.\.17"),
@@ -312,7 +370,11 @@ RNG = np.random.default_rng(0)
         (lambda: data.glyphs(3), ValueError, "got 3"),
         (lambda: data.python_manual("greek"), ValueError, "got 'greek'"),
         (lambda: data.as_text("short"), ValueError, "got 5"),
-        (lambda: data.as_text("long enough").encode("ä"), ValueError, r"\['ä'\] not in the vocabulary"),
+        (
+            lambda: data.as_text("long enough").encode("ä"),
+            ValueError,
+            r"\['ä'\] not in the vocabulary",
+        ),
         (lambda: data.as_text("long enough").decode([0, -1]), IndexError, r"0\.\.7"),
         (lambda: data.text_file("nowhere.txt"), FileNotFoundError, "nowhere"),
     ],

@@ -44,7 +44,10 @@ def exact_net(oracle, schedule, predict):
     def output(x, t, label):
         x = x.astype(np.float64)
         clean = oracle.denoise(x, t)
-        alpha, sigma = schedules.spread(schedule.alpha(t), x), schedules.spread(schedule.sigma(t), x)
+        alpha, sigma = (
+            schedules.spread(schedule.alpha(t), x),
+            schedules.spread(schedule.sigma(t), x),
+        )
         return schedule.target(clean, (x - alpha * clean) / sigma, t, predict)
 
     return Net(output, oracle.shape)
@@ -66,7 +69,10 @@ def test_q_sample_has_the_marginals_of_the_simulated_chain(schedule):
     for i, beta in enumerate(schedule.betas(T), start=1):
         path = np.sqrt(1 - beta) * path + np.sqrt(beta) * rng.standard_normal(N)  # eq. 2
         t = i / T
-        mean, std = ddpm.q_sample(np.full(1, clean), np.zeros(1), t)[0], ddpm.q_sample(np.zeros(1), np.ones(1), t)[0]
+        mean, std = (
+            ddpm.q_sample(np.full(1, clean), np.zeros(1), t)[0],
+            ddpm.q_sample(np.zeros(1), np.ones(1), t)[0],
+        )
         assert_mean(path, mean)
         assert_mean((path - mean) ** 2, std**2)
 
@@ -79,15 +85,21 @@ def test_posterior_against_the_paper_and_against_the_simulated_chain():
         b, ab, before = beta[i - 1], alpha_bar[i - 1], alpha_bar[i - 2]
         x_t = np.array([1.3])
         mean, variance = schedule.posterior(np.array([clean]), x_t, i / T, (i - 1) / T)
-        by_hand = (math.sqrt(before) * b * clean + math.sqrt(1 - b) * (1 - before) * x_t[0]) / (1 - ab)  # eq. 7
+        by_hand = (math.sqrt(before) * b * clean + math.sqrt(1 - b) * (1 - before) * x_t[0]) / (
+            1 - ab
+        )  # eq. 7
         assert mean[0] == pytest.approx(by_hand, rel=1e-12)
         assert variance == pytest.approx(b * (1 - before) / (1 - ab), rel=1e-12)
         path, earlier = np.full(200_000, clean), None
         for step in range(i):
             earlier = path
-            path = math.sqrt(1 - beta[step]) * path + math.sqrt(beta[step]) * rng.standard_normal(len(path))
+            path = math.sqrt(1 - beta[step]) * path + math.sqrt(beta[step]) * rng.standard_normal(
+                len(path)
+            )
         means, variance = schedule.posterior(np.full(len(path), clean), path, i / T, (i - 1) / T)
-        residual = earlier - means  # the chain's own x_i-1 around the posterior mean: no bias at any x_i, this variance
+        residual = (
+            earlier - means
+        )  # the chain's own x_i-1 around the posterior mean: no bias at any x_i, this variance
         assert_mean(residual, 0)
         assert_mean(residual * path, 0)
         assert_mean(residual**2, variance)
@@ -106,15 +118,21 @@ def gaussian_costs(schedule, T, x, mean, variance):
 
     alpha, sigma, std = schedule.alpha(1.0), schedule.sigma(1.0), schedule.prior_std
     prior = 0.5 * (2 * math.log(std / sigma) + (sigma**2 + (alpha * x) ** 2) / std**2 - 1)
-    i = np.arange(2, T + 1)  # the KL of two normals with the variance of eq. 7, whose means differ by weight * error
+    i = np.arange(
+        2, T + 1
+    )  # the KL of two normals with the variance of eq. 7, whose means differ by weight * error
     weight, step_variance = schedule.posterior(np.ones(T - 1), np.zeros(T - 1), i / T, (i - 1) / T)
     steps = weight**2 * squared_error(i / T) / (2 * step_variance)
     decoder_variance = (schedule.sigma(1 / T) / schedule.alpha(1 / T)) ** 2
-    decoder = squared_error(1 / T) / (2 * decoder_variance) + 0.5 * math.log(2 * math.pi * decoder_variance)
+    decoder = squared_error(1 / T) / (2 * decoder_variance) + 0.5 * math.log(
+        2 * math.pi * decoder_variance
+    )
     return prior, steps, decoder
 
 
-@pytest.mark.parametrize("schedule", [schedules.cosine(), schedules.variance_exploding(0.1, 40.0)], ids=["VP", "VE"])
+@pytest.mark.parametrize(
+    "schedule", [schedules.cosine(), schedules.variance_exploding(0.1, 40.0)], ids=["VP", "VE"]
+)
 @pytest.mark.parametrize("predict", PREDICTIONS)
 def test_every_term_of_the_bound_has_its_closed_form_on_gaussian_data(schedule, predict):
     T, x = 12, 0.9
@@ -123,7 +141,9 @@ def test_every_term_of_the_bound_has_its_closed_form_on_gaussian_data(schedule, 
     prior, steps, decoder = gaussian_costs(schedule, T, x, 0.4, 0.3)
     np.testing.assert_allclose(terms["prior"], prior, rtol=1e-6)
     assert terms["steps"].shape == (20_000, T - 1)
-    near_noise = 1e-3 * steps if predict == "noise" else 0  # in float32, noise / alpha loses digits where alpha is 1e-5
+    near_noise = (
+        1e-3 * steps if predict == "noise" else 0
+    )  # in float32, noise / alpha loses digits where alpha is 1e-5
     assert_mean(terms["steps"], steps, allowed=near_noise)
     assert_mean(terms["decoder"], decoder)
 
@@ -133,7 +153,10 @@ def test_the_bound_is_unbiased_in_times(times):
     T, x, schedule = 12, -0.2, schedules.cosine()
     ddpm = DDPM(gaussian(schedule), schedule, T)
     prior, steps, decoder = gaussian_costs(schedule, T, x, 0.4, 0.3)
-    assert_mean(ddpm.bound(np.full((20_000, 1), x), generator(times), times), -(prior + steps.sum() + decoder))
+    assert_mean(
+        ddpm.bound(np.full((20_000, 1), x), generator(times), times),
+        -(prior + steps.sum() + decoder),
+    )
 
 
 def test_on_gaussian_data_the_bound_stays_below_log_p_and_the_gap_tends_to_half_of_eulers_constant():
@@ -162,17 +185,25 @@ def test_on_grey_levels_the_bound_stays_below_log_p_and_comes_to_it_with_the_ste
     gaps = []
     for T in (2, 8, 32, 128, 1000):
         x = np.repeat(levels[seen], N)[:, None]
-        bound = DDPM(ideal, schedule, T, levels=5).bound(x, generator(T), times=min(T - 1, 50)).reshape(-1, N)
+        bound = (
+            DDPM(ideal, schedule, T, levels=5)
+            .bound(x, generator(T), times=min(T - 1, 50))
+            .reshape(-1, N)
+        )
         gaps.append(p @ (np.log(p) - bound.mean(axis=1)))
         error = math.sqrt(p**2 @ bound.var(axis=1) / N)
         assert gaps[-1] > -5 * error
-    assert gaps[1] > gaps[2] > gaps[3] > gaps[4] and abs(gaps[4]) < 0.01 + 5 * error and error < 0.02, (gaps, error)
+    assert (
+        gaps[1] > gaps[2] > gaps[3] > gaps[4] and abs(gaps[4]) < 0.01 + 5 * error and error < 0.02
+    ), (gaps, error)
 
 
 @pytest.mark.parametrize("T", [2, 50, 1000])
 @pytest.mark.parametrize("answer", [-1.0, -0.99, 0.03, 0.5, 1.0])
 def test_the_decoder_divides_a_probability_of_one_between_17_levels(T, answer):
-    ddpm = DDPM(Net(lambda x, t, label: np.full(x.shape, answer)), schedules.cosine(), T, "clean", levels=17)
+    ddpm = DDPM(
+        Net(lambda x, t, label: np.full(x.shape, answer)), schedules.cosine(), T, "clean", levels=17
+    )
     costs = ddpm._decoder_cost(np.linspace(-1, 1, 17)[:, None], generator())
     assert np.all(np.isfinite(costs)) and np.all(costs >= 0)
     assert np.exp(-costs).sum() == pytest.approx(1, abs=1e-9)
@@ -185,23 +216,42 @@ def test_log_normal_mass_keeps_its_digits_in_the_tails():
         inner = np.sum(weights / 2 * (high - low) * np.exp(-low * u - u**2 / 2))
         return -(low**2) / 2 + math.log(inner / math.sqrt(2 * math.pi))
 
-    for low, high in [(0.0, 0.5), (0.3, 1.1), (4.0, 4.2), (19.9, 20.1), (21.0, 21.5), (60.0, 60.1), (300.0, 300.02)]:
+    for low, high in [
+        (0.0, 0.5),
+        (0.3, 1.1),
+        (4.0, 4.2),
+        (19.9, 20.1),
+        (21.0, 21.5),
+        (60.0, 60.1),
+        (300.0, 300.02),
+    ]:
         expected = by_quadrature(low, high)
         got = _log_normal_mass(np.array([low, -high]), np.array([high, -low]))
         np.testing.assert_allclose(got, expected, rtol=1e-10)
     np.testing.assert_allclose(
-        _log_normal_mass(np.array([-np.inf, -1.0]), np.array([0.0, np.inf])), np.log([0.5, 0.8413447]), atol=1e-7
+        _log_normal_mass(np.array([-np.inf, -1.0]), np.array([0.0, np.inf])),
+        np.log([0.5, 0.8413447]),
+        atol=1e-7,
     )
 
 
 def test_a_bound_worse_than_independent_pixels_is_reported_as_it_is():
     digits = mg.data.digits()
     x = mg.data.to_signed(digits.test[:100])[:, None]
-    ddpm = DDPM(mg.networks.UNet(channels=(8, 8), rng=generator()), predict="velocity", levels=17)  # untrained
+    ddpm = DDPM(
+        mg.networks.UNet(channels=(8, 8), rng=generator()), predict="velocity", levels=17
+    )  # untrained
     bits = evaluate.bits_per_dim(ddpm, x, generator())
-    assert bits.value > 2.430 and not bits.exact and not bits.density and 0 < bits.standard_error < 0.1 * bits.value
+    assert (
+        bits.value > 2.430
+        and not bits.exact
+        and not bits.density
+        and 0 < bits.standard_error < 0.1 * bits.value
+    )
     assert str(bits).startswith("<= ") and str(bits).endswith(" bits/dim")
-    assert evaluate.bits_per_dim(DDPM(gaussian(schedules.cosine())), np.zeros((3, 1)), generator()).density
+    assert evaluate.bits_per_dim(
+        DDPM(gaussian(schedules.cosine())), np.zeros((3, 1)), generator()
+    ).density
 
 
 # -- the loss ----------------------------------------------------------------------------------------------------------
@@ -221,12 +271,16 @@ def test_both_losses_by_hand_with_the_noise_handed_in(predict):
         "velocity": schedule.alpha(t)[:, None] * noise - schedule.sigma(t)[:, None] * x,
     }
     simple = DDPM(net, schedule, T, predict).loss(x, rng, t=t, noise=noise).item()
-    assert simple == pytest.approx(np.mean((0.3 * x_t + t[:, None] - targets[predict]) ** 2), rel=1e-6)
+    assert simple == pytest.approx(
+        np.mean((0.3 * x_t + t[:, None] - targets[predict]) ** 2), rel=1e-6
+    )
 
     weighted = DDPM(net, schedule, T, predict, weighting="bound")
     clean = schedule.clean(0.3 * x_t + t[:, None], x_t, t, predict)
     snr = schedule.alpha_bar(t) / schedule.sigma(t) ** 2
-    weights = np.append(snr[0], snr[:-1] - snr[1:]) / 2  # L_0 as a density of variance 1 / SNR, then L_1 .. L_T-1
+    weights = (
+        np.append(snr[0], snr[:-1] - snr[1:]) / 2
+    )  # L_0 as a density of variance 1 / SNR, then L_1 .. L_T-1
     expected = np.sum(weights[:, None] * (clean - x) ** 2) / 2  # nats per dimension
     assert weighted.loss(x, rng, t=t, noise=noise).item() == pytest.approx(expected, rel=1e-6)
 
@@ -236,7 +290,9 @@ def test_the_weighted_loss_is_the_bound_less_what_no_network_can_change():
     _, steps, decoder = gaussian_costs(schedule, T, x, 0.4, 0.3)
     ddpm = DDPM(exact_net(gaussian(schedule), schedule, "noise"), schedule, T, weighting="bound")
     losses = [ddpm.loss(np.full((T, 1), x), rng).item() for rng in map(generator, range(2000))]
-    decoder_constant = 0.5 * math.log(2 * math.pi * (schedule.sigma(1 / T) / schedule.alpha(1 / T)) ** 2)
+    decoder_constant = 0.5 * math.log(
+        2 * math.pi * (schedule.sigma(1 / T) / schedule.alpha(1 / T)) ** 2
+    )
     assert_mean(losses, steps.sum() + decoder - decoder_constant)
 
 
@@ -269,7 +325,9 @@ def test_the_loss_falls_and_samples_come_to_the_data():
 # -- predictions and samples -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("schedule", [schedules.linear(), schedules.cosine(), schedules.variance_exploding()])
+@pytest.mark.parametrize(
+    "schedule", [schedules.linear(), schedules.cosine(), schedules.variance_exploding()]
+)
 def test_the_three_predictions_are_one_denoiser(schedule):
     mixture = oracles.GaussianMixture([[0.5, 0.0], [-0.5, 0.8]], 0.02, schedule=schedule)
     models = [DDPM(exact_net(mixture, schedule, p), schedule, predict=p) for p in PREDICTIONS]
@@ -293,21 +351,32 @@ METHODS = [
 @pytest.mark.parametrize("how", METHODS)
 def test_every_method_draws_the_data_when_the_denoiser_is_exact(how):
     schedule, N = schedules.cosine(), 4000
-    mixture = oracles.GaussianMixture([[0.5, 0.0], [-0.5, 0.8]], [0.04, 0.02], weights=[0.3, 0.7], schedule=schedule)
+    mixture = oracles.GaussianMixture(
+        [[0.5, 0.0], [-0.5, 0.8]], [0.04, 0.02], weights=[0.3, 0.7], schedule=schedule
+    )
     x = DDPM(mixture, schedule, steps=200).sample(N, generator(3), **how)
     real = mixture.sample(200_000, generator(4))
     for statistic in (lambda x: x, np.square, lambda x: x.prod(axis=1), lambda x: x[:, 0] > 0):
         got, expected = statistic(x), statistic(real)
-        error = got.std(axis=0) / math.sqrt(N)  # and 3% of the spread for the finite number of steps
-        assert np.all(np.abs(got.mean(axis=0) - expected.mean(axis=0)) < 5 * error + 0.03 * expected.std(axis=0))
+        error = got.std(axis=0) / math.sqrt(
+            N
+        )  # and 3% of the spread for the finite number of steps
+        assert np.all(
+            np.abs(got.mean(axis=0) - expected.mean(axis=0))
+            < 5 * error + 0.03 * expected.std(axis=0)
+        )
 
 
 def test_eta_1_with_the_same_noise_is_the_ancestral_sampler_and_eta_0_draws_nothing():
     schedule = schedules.cosine()
     ddpm, noise = DDPM(gaussian(schedule), schedule, 20), generator().standard_normal((30, 1))
     ancestral = ddpm.sample(30, generator(1), noise=noise)
-    np.testing.assert_allclose(ddpm.sample(30, generator(1), method="ddim", eta=1.0, noise=noise), ancestral, atol=1e-9)
-    first, second = (ddpm.sample(30, generator(seed), method="ddim", noise=noise) for seed in (1, 2))
+    np.testing.assert_allclose(
+        ddpm.sample(30, generator(1), method="ddim", eta=1.0, noise=noise), ancestral, atol=1e-9
+    )
+    first, second = (
+        ddpm.sample(30, generator(seed), method="ddim", noise=noise) for seed in (1, 2)
+    )
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - ancestral).max() > 0.1
 
@@ -374,7 +443,8 @@ def test_samples_of_a_class_are_of_that_class_and_guidance_goes_beyond():
     np.testing.assert_allclose(guided, without + 3 * (with_label - without), rtol=1e-6)
     x_1 = generator(7).standard_normal((1, 1))
     scales = [
-        ddpm.sample(1, generator(), label=1, guidance_scale=s, noise=x_1, method="ddim", steps=1) for s in (0, 1, 3)
+        ddpm.sample(1, generator(), label=1, guidance_scale=s, noise=x_1, method="ddim", steps=1)
+        for s in (0, 1, 3)
     ]
     np.testing.assert_allclose(scales[2] - scales[0], 3 * (scales[1] - scales[0]), rtol=1e-5)
 
@@ -392,12 +462,20 @@ def test_samples_of_a_class_are_of_that_class_and_guidance_goes_beyond():
         (lambda d: d.loss(np.zeros((3, 1), int), generator()), TypeError, "int64, expected floats"),
         (lambda d: d.loss(np.zeros((3, 2)), generator()), ValueError, r"\(1,\), got \(3, 2\)"),
         (lambda d: d.loss(np.zeros((0, 1)), generator()), ValueError, "one or more"),
-        (lambda d: d.loss(np.zeros((3, 1)), generator(), np.array([0, 1, 2])), IndexError, "below 2"),
+        (
+            lambda d: d.loss(np.zeros((3, 1)), generator(), np.array([0, 1, 2])),
+            IndexError,
+            "below 2",
+        ),
         (lambda d: d.sample(2, generator(), label=-1), IndexError, "below 2"),
         (lambda d: d.sample(2, generator(), method="magic"), ValueError, "method.*'magic'"),
         (lambda d: d.sample(2, generator(), steps=0), ValueError, "steps"),
         (lambda d: d.sample(2, generator(), method="ddim", eta=1.5), ValueError, "eta"),
-        (lambda d: d.bound_terms(np.zeros((3, 1)), generator(), 100), ValueError, r"times.*1\.\.99, got 100"),
+        (
+            lambda d: d.bound_terms(np.zeros((3, 1)), generator(), 100),
+            ValueError,
+            r"times.*1\.\.99, got 100",
+        ),
         (lambda d: d.bound(np.zeros((3, 1)), generator(), 0), ValueError, "times"),
     ],
 )
@@ -420,4 +498,6 @@ def test_the_unet_draws_digits_after_a_minute_of_training():
         samples = mg.data.to_levels(ddpm.sample(360, generator(1), steps=200)[:, 0])
     metrics, floor = evaluate.sample_metrics(samples, digits.test, digits.train, generator(2))
     assert metrics.one_nn_accuracy <= 0.65 and metrics.precision >= 0.7 and metrics.recall >= 0.7
-    assert metrics.nearest_training_distance > 0.9 * floor.nearest_training_distance  # not memorised
+    assert (
+        metrics.nearest_training_distance > 0.9 * floor.nearest_training_distance
+    )  # not memorised

@@ -51,7 +51,9 @@ def test_independent_pixels_of_the_digits_cost_2_430_bits():
         best[pseudocount] = evaluate.bits_per_dim(model, digits.test)
     assert best[0.1].value == pytest.approx(2.430, abs=0.01)
     bits = -model.log_prob(digits.test) / (64 * math.log(2))
-    assert best[1.0].value == pytest.approx(bits.mean(), abs=1e-12)  # 360 examples: three parts, the last one shorter
+    assert best[1.0].value == pytest.approx(
+        bits.mean(), abs=1e-12
+    )  # 360 examples: three parts, the last one shorter
     assert best[1.0].standard_error == pytest.approx(bits.std(ddof=1) / math.sqrt(360), rel=1e-9)
 
 
@@ -81,7 +83,9 @@ def test_a_density_never_looks_like_a_probability():
     declared = Gaussian()
     declared.density = False
     assert not evaluate.bits_per_dim(declared, x).density
-    assert not evaluate.bits_per_dim(evaluate.Dequantized(Gaussian(), 0.1), x, np.random.default_rng(0)).density
+    assert not evaluate.bits_per_dim(
+        evaluate.Dequantized(Gaussian(), 0.1), x, np.random.default_rng(0)
+    ).density
 
 
 @pytest.mark.parametrize("width", [1.0, 0.125])
@@ -94,10 +98,16 @@ def test_dequantisation_bounds_the_exact_probability_of_a_level(width):
 
     exact = np.mean([-math.log2(cdf(v + width / 2) - cdf(v - width / 2)) for v in levels])
     # E_u (v + u)^2 = v^2 + width^2 / 12, so the bound has a closed form too
-    bound = ((levels**2 + width**2 / 12) / 2 + math.log(2 * math.pi) / 2).mean() / math.log(2) - math.log2(width)
-    bits = evaluate.bits_per_dim(evaluate.Dequantized(Gaussian(), width), x, np.random.default_rng(0))
+    bound = ((levels**2 + width**2 / 12) / 2 + math.log(2 * math.pi) / 2).mean() / math.log(
+        2
+    ) - math.log2(width)
+    bits = evaluate.bits_per_dim(
+        evaluate.Dequantized(Gaussian(), width), x, np.random.default_rng(0)
+    )
     assert str(bits).startswith("<= ") and not bits.exact
-    assert exact < bound and bits.value == pytest.approx(bound, abs=5 * bits.standard_error)  # 6e-7, generously
+    assert exact < bound and bits.value == pytest.approx(
+        bound, abs=5 * bits.standard_error
+    )  # 6e-7, generously
     if width < 0.2:
         assert bound - exact < 0.002  # narrow bins: the density is nearly constant over one
 
@@ -144,9 +154,13 @@ def test_one_nn_accuracy_at_its_ends():
     x = np.random.default_rng(0).normal(size=(30, 2))
     assert evaluate.one_nn_accuracy(x, x + 100) == 1
     assert evaluate.one_nn_accuracy(x, x) == 0  # every copy is nearest to its original
-    assert evaluate.one_nn_accuracy(np.zeros((5, 2)), np.zeros((5, 2))) == pytest.approx(4 / 9)  # ties share
+    assert evaluate.one_nn_accuracy(np.zeros((5, 2)), np.zeros((5, 2))) == pytest.approx(
+        4 / 9
+    )  # ties share
     near = evaluate.one_nn_accuracy(np.array([[0.0], [1.0]]), np.array([[-1.00005], [-50.0]]))
-    assert near == 3 / 4  # nearly a tie is none: only the point at -1.00005 is nearest to the other kind
+    assert (
+        near == 3 / 4
+    )  # nearly a tie is none: only the point at -1.00005 is nearest to the other kind
 
 
 def test_sliced_wasserstein_of_a_shift():
@@ -156,7 +170,9 @@ def test_sliced_wasserstein_of_a_shift():
     x, shift = rng.normal(size=(20, 5)), np.array([3.0, 0, 0, 4, 0])
     distance = evaluate.sliced_wasserstein(x + shift, x, rng, projections=20_000)
     # E (shift . theta)^2 = |shift|^2 / D; relative error of the mean square sqrt(2 (D-1) / (D+2) / 20000) = 0.0076
-    assert distance == pytest.approx(5 / math.sqrt(5), rel=5 * 0.0076 / 2)  # false alarm: below 1e-6
+    assert distance == pytest.approx(
+        5 / math.sqrt(5), rel=5 * 0.0076 / 2
+    )  # false alarm: below 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +182,9 @@ def digits():
 
 def test_the_floor_of_the_protocol(digits):
     floors = [
-        evaluate.sample_metrics(digits.test, digits.test, digits.train, np.random.default_rng(seed))[1]
+        evaluate.sample_metrics(
+            digits.test, digits.test, digits.train, np.random.default_rng(seed)
+        )[1]
         for seed in range(8)
     ]
     mean = evaluate.SampleMetrics(*np.mean(floors, axis=0))
@@ -174,7 +192,9 @@ def test_the_floor_of_the_protocol(digits):
     assert 0.90 <= mean.precision <= 0.93
     assert 0.90 <= mean.recall <= 0.94
     assert mean.sliced_wasserstein == pytest.approx(0.030, abs=0.004)
-    assert mean.nearest_training_distance == pytest.approx(1.032, abs=0.001)  # of the test images: no rng in it
+    assert mean.nearest_training_distance == pytest.approx(
+        1.032, abs=0.001
+    )  # of the test images: no rng in it
 
 
 def test_each_failure_shows_in_some_metric_and_none_shows_them_all(digits):
@@ -193,25 +213,35 @@ def test_each_failure_shows_in_some_metric_and_none_shows_them_all(digits):
     flat = half.reshape(898, 64)
     drawn = rng.multivariate_normal(flat.mean(axis=0), np.cov(flat.T), size=898).reshape(half.shape)
     gaussian = metrics(np.rint(np.clip(drawn, 0, 1) * 16) / 16)
-    assert gaussian[0] > 0.85 and gaussian[1] < 0.35 and gaussian[2] < 0.60  # published 0.89, 0.21, 0.49
+    assert (
+        gaussian[0] > 0.85 and gaussian[1] < 0.35 and gaussian[2] < 0.60
+    )  # published 0.89, 0.21, 0.49
 
     memoriser = metrics(other[rng.choice(898, size=898)])
     assert memoriser[0] < 0.35 and memoriser[1] == 1 and memoriser[2] > 0.9  # published 0.28, 1, 1
 
     eight = half[half_labels < 8]
     dropped = metrics(eight[rng.choice(len(eight), size=898)])
-    assert dropped[1] > 0.85 and dropped[2] < floor[2] - 0.15  # published 0.63, 0.92, 0.64: precision does not see it
+    assert (
+        dropped[1] > 0.85 and dropped[2] < floor[2] - 0.15
+    )  # published 0.63, 0.92, 0.64: precision does not see it
 
 
 def test_memorised_training_images_have_no_distance(digits):
-    copies, floor = evaluate.sample_metrics(digits.train[:360], digits.test, digits.train, np.random.default_rng(0))
+    copies, floor = evaluate.sample_metrics(
+        digits.train[:360], digits.test, digits.train, np.random.default_rng(0)
+    )
     assert copies.nearest_training_distance == 0 < floor.nearest_training_distance
-    assert copies.one_nn_accuracy == pytest.approx(floor.one_nn_accuracy, abs=0.08)  # nothing else gives them away
+    assert copies.one_nn_accuracy == pytest.approx(
+        floor.one_nn_accuracy, abs=0.08
+    )  # nothing else gives them away
 
 
 def test_the_same_generator_gives_the_same_metrics(digits):
     first, second = (
-        evaluate.sample_metrics(digits.train[:360], digits.test, digits.train, np.random.default_rng(3))
+        evaluate.sample_metrics(
+            digits.train[:360], digits.test, digits.train, np.random.default_rng(3)
+        )
         for _ in range(2)
     )
     assert first == second
@@ -223,7 +253,10 @@ def test_the_same_generator_gives_the_same_metrics(digits):
 def gaussian_crps(mean, std, y):
     """Gneiting & Raftery (2007), eq. 5, with the sign turned."""
     z = (y - mean) / std
-    density, cdf = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), 0.5 * (1 + math.erf(z / math.sqrt(2)))
+    density, cdf = (
+        math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+        0.5 * (1 + math.erf(z / math.sqrt(2))),
+    )
     return std * (z * (2 * cdf - 1) + 2 * density - 1 / math.sqrt(math.pi))
 
 
@@ -231,17 +264,25 @@ def test_crps_of_a_gaussian_ensemble_has_its_closed_form():
     rng, observed = np.random.default_rng(0), np.array([-3.0, 0.0, 0.4, 2.5])
     expected = [gaussian_crps(0.5, 2.0, y) for y in observed]
     paths = rng.normal(0.5, 2.0, size=(200_000, 4))
-    assert evaluate.crps(paths, observed) == pytest.approx(expected, abs=5 * 2.0 / math.sqrt(200_000))
+    assert evaluate.crps(paths, observed) == pytest.approx(
+        expected, abs=5 * 2.0 / math.sqrt(200_000)
+    )
     # unbiased even with three paths: the mean over 100,000 tiny ensembles
     tiny = rng.normal(0.5, 2.0, size=(3, 100_000))
     score = evaluate.crps(tiny, np.full(100_000, 0.4))
-    assert score.mean() == pytest.approx(expected[2], abs=5 * score.std() / math.sqrt(100_000))  # 6e-7
+    assert score.mean() == pytest.approx(
+        expected[2], abs=5 * score.std() / math.sqrt(100_000)
+    )  # 6e-7
 
 
 def test_crps_agrees_with_loops_over_pairs():
     paths, y = np.random.default_rng(0).normal(size=(7, 1)), np.array([0.3])
-    pairs = [abs(a - b) for i, a in enumerate(paths[:, 0]) for j, b in enumerate(paths[:, 0]) if i != j]
-    assert evaluate.crps(paths, y)[0] == pytest.approx(np.abs(paths - y).mean() - np.mean(pairs) / 2)
+    pairs = [
+        abs(a - b) for i, a in enumerate(paths[:, 0]) for j, b in enumerate(paths[:, 0]) if i != j
+    ]
+    assert evaluate.crps(paths, y)[0] == pytest.approx(
+        np.abs(paths - y).mean() - np.mean(pairs) / 2
+    )
 
 
 def test_interval_coverage_counts():
@@ -270,13 +311,33 @@ GOOD = np.eye(4, 2)
         (lambda: evaluate.one_nn_accuracy(GOOD, GOOD[:3]), ValueError, r"\(4, 2\) and \(3, 2\)"),
         (lambda: evaluate.one_nn_accuracy(GOOD, NAN), ValueError, "NaN"),
         (lambda: evaluate.precision_recall(GOOD[:0], GOOD), ValueError, r"\(0, 2\)"),
-        (lambda: evaluate.precision_recall(GOOD, GOOD, k=4), ValueError, r"k must lie in 1\.\.3, got 4"),
-        (lambda: evaluate.nearest_training_distance(GOOD, np.zeros((4, 3))), ValueError, r"\(4, 3\)"),
-        (lambda: evaluate.sliced_wasserstein(GOOD, GOOD[:2], np.random.default_rng(0)), ValueError, "one size"),
-        (lambda: evaluate.sample_metrics(GOOD, GOOD, GOOD, np.random.default_rng(0)), TypeError, "integer levels"),
+        (
+            lambda: evaluate.precision_recall(GOOD, GOOD, k=4),
+            ValueError,
+            r"k must lie in 1\.\.3, got 4",
+        ),
+        (
+            lambda: evaluate.nearest_training_distance(GOOD, np.zeros((4, 3))),
+            ValueError,
+            r"\(4, 3\)",
+        ),
+        (
+            lambda: evaluate.sliced_wasserstein(GOOD, GOOD[:2], np.random.default_rng(0)),
+            ValueError,
+            "one size",
+        ),
+        (
+            lambda: evaluate.sample_metrics(GOOD, GOOD, GOOD, np.random.default_rng(0)),
+            TypeError,
+            "integer levels",
+        ),
         (lambda: evaluate.crps(np.zeros((5, 3)), np.zeros(4)), ValueError, r"\(5, 3\) and \(4,\)"),
         (lambda: evaluate.crps(np.zeros((1, 3)), np.zeros(3)), ValueError, r"\(1, 3\)"),
-        (lambda: evaluate.interval_coverage(np.zeros((5, 3)), np.zeros(3), level=90), ValueError, "range"),
+        (
+            lambda: evaluate.interval_coverage(np.zeros((5, 3)), np.zeros(3), level=90),
+            ValueError,
+            "range",
+        ),
         (lambda: evaluate.psnr(GOOD, GOOD[:2], peak=1), ValueError, r"\(4, 2\) and \(2, 2\)"),
     ],
 )

@@ -28,7 +28,9 @@ def by_the_book(gpt, row):
     held, said = [gpt.vocab_size], []
     for token in row:
         if len(held) > gpt.context:
-            held = held[len(held) - 1 - gpt.context // 2 :]  # the half that is kept, and the newest token
+            held = held[
+                len(held) - 1 - gpt.context // 2 :
+            ]  # the half that is kept, and the newest token
         said.append(gpt.network(np.array([held])).data[0, -1])
         held.append(token)
     return np.stack(said)
@@ -64,7 +66,11 @@ def test_cached_uncached_parallel_and_literal_logits_agree_at_any_length(context
     for length in (1, context, context + 1, context + 2, 2 * context, 4 * context + 3):
         x = tokens((2, length), seed=length)
         expected = np.stack([by_the_book(gpt, row) for row in x])
-        for logits in (gpt.logits(x), step_by_step(gpt, x, cache=True), step_by_step(gpt, x, cache=False)):
+        for logits in (
+            gpt.logits(x),
+            step_by_step(gpt, x, cache=True),
+            step_by_step(gpt, x, cache=False),
+        ):
             assert logits.shape == (2, length, 5)
             assert np.abs(logits - expected).max() < 1e-5
 
@@ -79,9 +85,14 @@ def test_log_prob_of_a_long_sequence_walks_as_the_sampler_does():
 
 def test_samples_with_and_without_cache_are_the_same_at_any_length():
     gpt = small()
-    for how in ({}, {"prompt": tokens(9)}, {"prompt": tokens((3, 2)), "temperature": 0.7, "top_k": 3, "top_p": 0.9}):
+    for how in (
+        {},
+        {"prompt": tokens(9)},
+        {"prompt": tokens((3, 2)), "temperature": 0.7, "top_k": 3, "top_p": 0.9},
+    ):
         with_cache, without = (
-            gpt.sample(3, np.random.default_rng(2), length=31, cache=cache, **how) for cache in (True, False)
+            gpt.sample(3, np.random.default_rng(2), length=31, cache=cache, **how)
+            for cache in (True, False)
         )
         assert (with_cache == without).all()
 
@@ -140,14 +151,18 @@ def test_changing_a_token_leaves_every_logit_before_it_exactly_unchanged(length)
         other = x.copy()
         other[:, j] = (other[:, j] + 1) % 5
         after = gpt.logits(other)
-        assert (after[:, : j + 1] == before[:, : j + 1]).all()  # row i predicts token i from those before it
+        assert (
+            after[:, : j + 1] == before[:, : j + 1]
+        ).all()  # row i predicts token i from those before it
         if j + 1 < length:
             assert (after[:, j + 1] != before[:, j + 1]).any()
 
 
 def test_gradients_flow_to_the_past_only():
     body = small().network.body
-    matrix = mg.gradients.dependency_matrix(lambda h: body(h)[:, :, 0], tokens((1, 6, 8)).astype(np.float32))
+    matrix = mg.gradients.dependency_matrix(
+        lambda h: body(h)[:, :, 0], tokens((1, 6, 8)).astype(np.float32)
+    )
     blocks = matrix.reshape(6, 6, 8).sum(axis=2)
     assert (np.triu(blocks, 1) == 0).all()
     assert (blocks[np.tril_indices(6)] > 0).all()
@@ -159,7 +174,9 @@ def test_attention_maps_are_distributions_over_the_past():
     assert maps.shape == (3, 2, 2, 5, 5)
     assert np.allclose(maps.sum(axis=-1), 1, atol=1e-6)
     assert (np.triu(maps, 1) == 0).all()
-    assert (maps[..., 0, 0] == 1).all()  # the first token can only be predicted from the start token
+    assert (
+        maps[..., 0, 0] == 1
+    ).all()  # the first token can only be predicted from the start token
 
 
 def test_attention_maps_by_hand():
@@ -172,7 +189,9 @@ def test_attention_maps_by_hand():
     q, k, _ = np.split(h @ net.blocks[0].attention.qkv.weight.data.T.astype(np.float64), 3, axis=1)
     scores = np.where(np.tri(4, dtype=bool), q @ k.T / np.sqrt(8), -np.inf)
     weights = np.exp(scores - scores.max(1, keepdims=True))
-    assert np.allclose(gpt.attention_maps(x)[0, 0, 0], weights / weights.sum(1, keepdims=True), rtol=0, atol=1e-5)
+    assert np.allclose(
+        gpt.attention_maps(x)[0, 0, 0], weights / weights.sum(1, keepdims=True), rtol=0, atol=1e-5
+    )
 
 
 # -- probability ------------------------------------------------------------------------------------------------------
@@ -225,7 +244,9 @@ def test_ngram_and_gpt_are_scored_by_the_same_function_on_the_same_tokens():
     text = tokens(500)
     gpt, ngram = small(), mg.NGram(order=2, vocab_size=5).fit(tokens(2000, seed=5))
     p = np.stack([ngram.conditional(text[None, :i])[0] for i in range(500)])
-    assert mg.evaluate.bits_per_dim(ngram, text).value == pytest.approx(-np.log2(p[np.arange(500), text]).mean())
+    assert mg.evaluate.bits_per_dim(ngram, text).value == pytest.approx(
+        -np.log2(p[np.arange(500), text]).mean()
+    )
     p = mg.sampling.probabilities(step_by_step(gpt, text[None], cache=True)[0])
     assert mg.evaluate.bits_per_dim(gpt, text).value == pytest.approx(
         -np.log2(p[np.arange(500), text]).mean(), abs=1e-5
@@ -239,7 +260,15 @@ def test_learns_a_markov_chain_down_to_its_entropy_rate():
     gpt = mg.GPT(3, 16, layers=1, heads=2, width=16, rng=rng)
     optimizer = mg.AdamW(nn.parameters(gpt), lr=1e-2)
     batches = (chain.sample(32, rng, length=17) for _ in itertools.count())
-    for _ in mg.train(gpt, batches, 150, optimizer, rng, learning_rate=mg.optim.warmup_cosine(1e-2), progress=False):
+    for _ in mg.train(
+        gpt,
+        batches,
+        150,
+        optimizer,
+        rng,
+        learning_rate=mg.optim.warmup_cosine(1e-2),
+        progress=False,
+    ):
         pass
     fresh = chain.sample(200, rng, length=17)
     truth = -(chain.log_prob(fresh) - np.log(chain.stationary()[fresh[:, 0]])).mean() / 16
@@ -252,7 +281,13 @@ def test_learns_a_markov_chain_down_to_its_entropy_rate():
 
 def test_bad_tokens_are_refused_by_every_method():
     gpt, rng = small(), np.random.default_rng(0)
-    methods = (gpt.loss, gpt.log_prob, gpt.logits, gpt.attention_maps, lambda x: gpt.sample(len(x), rng, prompt=x))
+    methods = (
+        gpt.loss,
+        gpt.log_prob,
+        gpt.logits,
+        gpt.attention_maps,
+        lambda x: gpt.sample(len(x), rng, prompt=x),
+    )
     for method in methods:
         with pytest.raises(TypeError, match="expected integer tokens"):
             method(np.zeros((2, 3)))
@@ -303,11 +338,15 @@ def test_sizes_below_one_are_refused(name):
 def test_digits_below_two_bits_per_dimension():
     """Independent pixels: 2.430; the full minute of training reaches about 1.85."""
     digits = mg.data.digits()
-    train, test = (images.reshape(-1, 64).astype(np.int64) for images in (digits.train, digits.test))
+    train, test = (
+        images.reshape(-1, 64).astype(np.int64) for images in (digits.train, digits.test)
+    )
     rng = np.random.default_rng(0)
     gpt = mg.GPT(17, 64, layers=3, heads=4, width=96, rng=rng)
     optimizer = mg.AdamW(nn.parameters(gpt), lr=6e-3, betas=(0.9, 0.99), weight_decay=0.1)
     schedule, batches = mg.optim.warmup_cosine(6e-3), mg.data.batches(train, 32, rng)
-    for _ in mg.train(gpt, batches, 300, optimizer, rng, learning_rate=schedule, max_norm=1.0, progress=False):
+    for _ in mg.train(
+        gpt, batches, 300, optimizer, rng, learning_rate=schedule, max_norm=1.0, progress=False
+    ):
         pass
     assert mg.evaluate.bits_per_dim(gpt, test).value < 2.0

@@ -51,9 +51,20 @@ def code_lines(path: Path) -> int:
     source = path.read_text(encoding="utf-8")
     docstrings = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             docstrings.update(range(node.lineno, node.end_lineno + 1))
-    skip = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    skip = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in skip:
@@ -71,15 +82,25 @@ def test_a_room_imports_only_rooms_above_it(path):
         if parts[0] != "minigen" or len(parts) < 2:
             continue
         other = parts[1]
-        if other not in ROOMS:  # a name of the package itself, as `import minigen as mg` gives them: annexes only
-            assert room(path) in ("course", "compare"), f"{path.name} imports {name} from the package's front door"
+        if (
+            other not in ROOMS
+        ):  # a name of the package itself, as `import minigen as mg` gives them: annexes only
+            assert room(path) in ("course", "compare"), (
+                f"{path.name} imports {name} from the package's front door"
+            )
         elif other == "models" and room(path) == "models" and len(parts) > 2:
             own, its = path.stem, parts[2]
-            assert MODELS.index(its) <= MODELS.index(own), f"models/{own} imports models/{its}, which stands below it"
+            assert MODELS.index(its) <= MODELS.index(own), (
+                f"models/{own} imports models/{its}, which stands below it"
+            )
         else:
-            assert ROOMS.index(other) <= ROOMS.index(room(path)), f"{room(path)} imports {other}, which stands below it"
+            assert ROOMS.index(other) <= ROOMS.index(room(path)), (
+                f"{room(path)} imports {other}, which stands below it"
+            )
         if room(path) in PLAIN_NUMPY:
-            assert ROOMS.index(other) >= ROOMS.index("data"), f"{room(path)} is plain NumPy and imports {other}"
+            assert ROOMS.index(other) >= ROOMS.index("data"), (
+                f"{room(path)} is plain NumPy and imports {other}"
+            )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -90,7 +111,9 @@ def test_only_plots_needs_matplotlib(path):
         room(path) == "data"
     )  # colours, fonts and PNG files are read through matplotlib where they are asked for
     names = imports(path, inside_functions=not lazy_allowed)
-    assert not [n for n in names if n.split(".")[0] in ("matplotlib", "PIL")], f"{path.name} imports matplotlib"
+    assert not [n for n in names if n.split(".")[0] in ("matplotlib", "PIL")], (
+        f"{path.name} imports matplotlib"
+    )
 
 
 def test_line_budgets():
@@ -126,20 +149,29 @@ def python_texts():
 
 def keeps_its_own_state(name: str) -> bool:
     """Whether np.random.NAME is a generator to hold, not a function that draws from the hidden global one."""
-    return name == "default_rng" or (isinstance(getattr(np.random, name), type) and name != "RandomState")
+    return name == "default_rng" or (
+        isinstance(getattr(np.random, name), type) and name != "RandomState"
+    )
 
 
 def test_no_global_random_state():
     for name, source in python_texts():
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
-                assert keeps_its_own_state(node.attr), f"{name}: np.random.{node.attr} uses global random state"
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+                "np.random",
+                "numpy.random",
+            ):
+                assert keeps_its_own_state(node.attr), (
+                    f"{name}: np.random.{node.attr} uses global random state"
+                )
             if isinstance(node, ast.Import):
                 assert "random" not in [a.name for a in node.names], f"{name} imports random"
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "random", f"{name} imports from random"
                 if node.module == "numpy.random":
-                    assert all(keeps_its_own_state(a.name) for a in node.names), f"{name} imports global random state"
+                    assert all(keeps_its_own_state(a.name) for a in node.names), (
+                        f"{name} imports global random state"
+                    )
 
 
 def test_public_names_exist():
@@ -180,7 +212,9 @@ def test_every_public_name_of_the_core_is_used():
                 elsewhere = any(node.name in w for name, w in words.items() if name != own)
                 if not elsewhere and words[own].count(node.name) < 2 and node.name not in used:
                     unused.add(node.name)
-    assert unused == set(WAITING), f"unused: {unused - set(WAITING)}; used by now: {set(WAITING) - unused}"
+    assert unused == set(WAITING), (
+        f"unused: {unused - set(WAITING)}; used by now: {set(WAITING) - unused}"
+    )
 
 
 def _words(source: str) -> list[str]:
@@ -193,7 +227,12 @@ def _words(source: str) -> list[str]:
 
 
 def test_nothing_names_a_path_of_one_machine():
-    for path in [*SOURCES, *ROOT.glob("*.md"), *ROOT.glob("lessons/**/*.ipynb"), *ROOT.glob("lessons/**/*.md")]:
+    for path in [
+        *SOURCES,
+        *ROOT.glob("*.md"),
+        *ROOT.glob("lessons/**/*.ipynb"),
+        *ROOT.glob("lessons/**/*.md"),
+    ]:
         text = path.read_text(encoding="utf-8")
         for word in ("../shared", "/home/", "/root/", "/work/"):
             assert word not in text, f"{path.relative_to(ROOT)} names {word}"

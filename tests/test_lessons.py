@@ -20,7 +20,9 @@ from minigen.course.notebooks import clean, execute, exercise_cells, fill_in, re
 
 LESSONS = [path for path in notebooks.lesson_paths() if path.parent == notebooks.LESSONS]
 PARTS = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-NUMBERED = pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2].isdigit()], ids=lambda path: path.stem)
+NUMBERED = pytest.mark.parametrize(
+    "path", [p for p in LESSONS if p.stem[:2].isdigit()], ids=lambda path: path.stem
+)
 
 
 def printed(notebook) -> str:
@@ -49,9 +51,13 @@ def test_stubs_are_not_attempted_yet(path):
     lesson = read(path)
     cells = exercise_cells(lesson)
     context = notebooks.context_of(lesson, max(cells.values()))
-    verdicts, errors = handed_in.run_cells([lesson.cells[index].source for index in cells.values()], context, limit=60)
+    verdicts, errors = handed_in.run_cells(
+        [lesson.cells[index].source for index in cells.values()], context, limit=60
+    )
     assert errors == []
-    assert {name: status for name, (status, _) in verdicts.items()} == dict.fromkeys(cells, "not attempted")
+    assert {name: status for name, (status, _) in verdicts.items()} == dict.fromkeys(
+        cells, "not attempted"
+    )
 
 
 @PARTS
@@ -131,7 +137,8 @@ def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     (folder / "lesson_98.py").write_text(TABLE, encoding="utf-8")
     (folder / "sitecustomize.py").write_text(
-        f"import minigen.course.exercises as package\npackage.__path__.append({str(folder)!r})", encoding="utf-8"
+        f"import minigen.course.exercises as package\npackage.__path__.append({str(folder)!r})",
+        encoding="utf-8",
     )
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", str(folder))
@@ -162,14 +169,24 @@ def test_a_lesson_is_filled_in_executed_and_cleaned_to_the_same_bytes_twice(tabl
     assert notebooks.stated_seconds(lesson) == 20
     once = clean(first.notebook)
     assert nbformat.writes(clean(second.notebook, previous=once)) == nbformat.writes(once)
-    assert nbformat.writes(clean(second.notebook)) != nbformat.writes(once), "the time was taken anew"
+    assert nbformat.writes(clean(second.notebook)) != nbformat.writes(once), (
+        "the time was taken anew"
+    )
     assert clean(once) == once
     assert_all_passed(once)
     text = printed(once)
     assert "no prediction yet" in text and "<object object at 0x...>" in text and "it/s" not in text
-    kinds = [set(output.data) for cell in once.cells for output in cell.get("outputs", []) if "data" in output]
+    kinds = [
+        set(output.data)
+        for cell in once.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
     assert "image/gif" in kinds[0] and "image/png" in kinds[1]
-    assert clean(execute(lesson, tmp_path).notebook).cells[-2].outputs[0].text == "98.double: not attempted yet\n"
+    assert (
+        clean(execute(lesson, tmp_path).notebook).cells[-2].outputs[0].text
+        == "98.double: not attempted yet\n"
+    )
 
 
 def test_a_kernel_has_this_package_but_no_network(tmp_path):
@@ -178,12 +195,21 @@ def test_a_kernel_has_this_package_but_no_network(tmp_path):
         "import socket; socket.getaddrinfo('example.org', 80)",
         "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
     ]
-    cells = [code(f"try:\n    {attempt}\nexcept OSError as error:\n    print(error)") for attempt in attempts]
+    cells = [
+        code(f"try:\n    {attempt}\nexcept OSError as error:\n    print(error)")
+        for attempt in attempts
+    ]
     cells.append(code("import socket\nwith socket.create_server(('127.0.0.1', 0)) as server:\n"
                       "    socket.create_connection(server.getsockname()).close()"))  # fmt: skip
-    cells.append(code("import numpy, minigen\nprint(numpy.__version__, minigen.__file__, sep='\\n')"))
-    *errors, version, file = printed(execute(new_notebook(cells=cells), tmp_path).notebook).splitlines()
-    assert len(errors) == 3 and all("no network while the lessons are executed" in error for error in errors)
+    cells.append(
+        code("import numpy, minigen\nprint(numpy.__version__, minigen.__file__, sep='\\n')")
+    )
+    *errors, version, file = printed(
+        execute(new_notebook(cells=cells), tmp_path).notebook
+    ).splitlines()
+    assert len(errors) == 3 and all(
+        "no network while the lessons are executed" in error for error in errors
+    )
     assert version == np.__version__ and Path(file).is_relative_to(notebooks.ROOT)
 
 
@@ -200,17 +226,23 @@ def test_cleaning_takes_out_what_changes():
     cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00Z"}
     cell.outputs = [
         new_output("stream", name="stdout", text="a 50%\r"),
-        new_output("stream", name="stdout", text="a done\n" + str(notebooks.ROOT / "lessons") + "\n"),
-        new_output("display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "f00"}}),
+        new_output(
+            "stream", name="stdout", text="a done\n" + str(notebooks.ROOT / "lessons") + "\n"
+        ),
+        new_output(
+            "display_data", {"application/vnd.jupyter.widget-view+json": {"model_id": "f00"}}
+        ),
         new_output("execute_result", {"text/plain": "<f at 0x7f0012345678>"}, execution_count=7),
     ]
     cleaned = clean(new_notebook(cells=[cell], metadata={"widgets": {"state": 1}}))
     assert "widgets" not in cleaned.metadata and cleaned.cells[0].metadata == {}
-    assert [output.get("text") or output.data["text/plain"] for output in cleaned.cells[0].outputs] == [
-        "a done\nlessons\n",
-        "<f at 0x...>",
-    ]
-    assert cleaned.cells[0].execution_count is None and cleaned.cells[0].outputs[1].execution_count is None
+    assert [
+        output.get("text") or output.data["text/plain"] for output in cleaned.cells[0].outputs
+    ] == ["a done\nlessons\n", "<f at 0x...>"]
+    assert (
+        cleaned.cells[0].execution_count is None
+        and cleaned.cells[0].outputs[1].execution_count is None
+    )
     assert cell.execution_count == 7, "the original is left alone"
 
 
@@ -226,7 +258,13 @@ def test_an_exercise_sees_setup_cells_and_definitions_only():
     other = "def other(x):\n    return x"
     context = notebooks.context_of(lesson, exercise_cells(lesson)["98.double"])
     assert "98.again" not in exercise_cells(lesson)
-    assert context == [SETUP, "import time", "def helper(x):\n    return x", "class Helper:\n    pass", other]
+    assert context == [
+        SETUP,
+        "import time",
+        "def helper(x):\n    return x",
+        "class Helper:\n    pass",
+        other,
+    ]
 
 
 def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):
@@ -249,9 +287,17 @@ def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):
     assert handed_in.main([*files, "--csv", str(tmp_path / "out.csv"), "--seconds", "10"]) == 0
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         ada, bob, eve = csv.DictReader(file)
-    assert Path(ada["student"]).name == "ada" and ada["passed"] == "1" and ada["98.double"] == "passed"
-    assert ada["98.twice"] == ada["98.left"] == "not attempted" and "this is the square" in ada["98.again"]
-    assert "SyntaxError" in bob["98.double"] and bob["98.twice"] == "failed: not finished after 10 seconds"
+    assert (
+        Path(ada["student"]).name == "ada" and ada["passed"] == "1" and ada["98.double"] == "passed"
+    )
+    assert (
+        ada["98.twice"] == ada["98.left"] == "not attempted"
+        and "this is the square" in ada["98.again"]
+    )
+    assert (
+        "SyntaxError" in bob["98.double"]
+        and bob["98.twice"] == "failed: not finished after 10 seconds"
+    )
     assert bob["98.again"] == "failed: its process ended early"
     assert "IndexError" in bob["98.left"] and "return [x][1]" in bob["98.left"]
     assert "not a readable notebook" in eve["problem"] and eve["98.double"] == ""
@@ -273,4 +319,6 @@ def test_refresh_writes_once_and_reports(tables, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "LARGEST", 10)
     nbformat.write(new_notebook(cells=[code("1")]), path)
     problems = notebooks.refresh(path, check_only=True)
-    assert any("bytes" in problem for problem in problems) and any("does not state" in problem for problem in problems)
+    assert any("bytes" in problem for problem in problems) and any(
+        "does not state" in problem for problem in problems
+    )

@@ -40,7 +40,10 @@ def test_yule_series_by_both_methods():
     model = LinearAR(2).fit(YULE, method="least-squares")
     assert printed(model.coefficients, 5) == ["1.33633", "-0.65037"]
     assert printed([model.intercept, model.noise_std], 3) == ["13.941", "15.409"]
-    assert printed(LinearAR(2).fit(YULE, method="yule-walker").coefficients, 5) == ["1.32663", "-0.64239"]
+    assert printed(LinearAR(2).fit(YULE, method="yule-walker").coefficients, 5) == [
+        "1.32663",
+        "-0.64239",
+    ]
 
 
 def test_sunspots_1700_to_2008():
@@ -52,8 +55,23 @@ def test_sunspots_1700_to_2008():
 
 def test_log_lynx():
     assert printed(LinearAR(2).fit(np.log10(LYNX)).coefficients, 5) == ["1.38424", "-0.74778"]
-    expected = [1.139, -0.508, 0.213, -0.270, 0.113, -0.124, 0.068, -0.040, 0.134, 0.185, -0.311]  # Tong 1977
-    assert LinearAR(11).fit(np.log10(LYNX), method="yule-walker").coefficients.round(3).tolist() == expected
+    expected = [
+        1.139,
+        -0.508,
+        0.213,
+        -0.270,
+        0.113,
+        -0.124,
+        0.068,
+        -0.040,
+        0.134,
+        0.185,
+        -0.311,
+    ]  # Tong 1977
+    assert (
+        LinearAR(11).fit(np.log10(LYNX), method="yule-walker").coefficients.round(3).tolist()
+        == expected
+    )
 
 
 @pytest.mark.parametrize(("order", "early", "late"), [(1, 580, 1400), (2, 283, 674), (9, 189, 524)])
@@ -109,8 +127,14 @@ def test_order_criteria_judge_every_order_on_the_same_years():
         design = np.column_stack([np.ones(108), rows[:, :order]])
         residual = LYNX[6:] - design @ np.linalg.lstsq(design, LYNX[6:], rcond=None)[0]
         fit = np.log(np.mean(residual**2))
-        for name, penalty in {"AIC": 2, "BIC": np.log(108), "HQIC": 2 * np.log(np.log(108))}.items():
-            np.testing.assert_allclose(criteria[name][order], fit + penalty * (order + 1) / 108, rtol=1e-10)
+        for name, penalty in {
+            "AIC": 2,
+            "BIC": np.log(108),
+            "HQIC": 2 * np.log(np.log(108)),
+        }.items():
+            np.testing.assert_allclose(
+                criteria[name][order], fit + penalty * (order + 1) / 108, rtol=1e-10
+            )
 
 
 # -- Correlograms ----------------------------------------------------------------------------------------------------
@@ -120,7 +144,9 @@ def test_autocorrelation_and_its_band_by_hand():
     x = np.array([1.0, 2.0, 4.0, 1.0])
     r, band = autocorrelation(x, 2)
     z = x - 2
-    np.testing.assert_allclose(r, [1, (z[:-1] * z[1:]).sum() / (z**2).sum(), (z[:-2] * z[2:]).sum() / (z**2).sum()])
+    np.testing.assert_allclose(
+        r, [1, (z[:-1] * z[1:]).sum() / (z**2).sum(), (z[:-2] * z[2:]).sum() / (z**2).sum()]
+    )
     np.testing.assert_allclose(band, [0, 1.96 / 2, 1.96 / 2 * np.sqrt(1 + 2 * r[1] ** 2)])
     assert autocorrelation(x, 0)[0] == 1
 
@@ -152,7 +178,9 @@ def test_ar1_has_its_closed_forms():
     model = LinearAR.known([0.8], intercept=1.0, noise_std=2.0)
     np.testing.assert_allclose(model.autocovariance(6), 4 * 0.8 ** np.arange(7) / (1 - 0.64))
     frequency = np.linspace(-0.5, 0.5, 11)
-    np.testing.assert_allclose(model.spectrum(frequency), 4 / (1 - 1.6 * np.cos(2 * np.pi * frequency) + 0.64))
+    np.testing.assert_allclose(
+        model.spectrum(frequency), 4 / (1 - 1.6 * np.cos(2 * np.pi * frequency) + 0.64)
+    )
     np.testing.assert_allclose(model.mean(), 5)
     np.testing.assert_allclose(model.roots(), [0.8])
     assert model.period() == np.inf
@@ -163,9 +191,13 @@ def test_spectrum_and_autocovariance_are_a_fourier_pair(order):
     model = LinearAR(order).fit(SUNSPOTS, method="yule-walker")
     frequency = (np.arange(4096) + 0.5) / 4096 - 0.5
     lags = np.arange(15)
-    transform = (model.spectrum(frequency) * np.cos(2 * np.pi * np.outer(lags, frequency))).mean(axis=1)
+    transform = (model.spectrum(frequency) * np.cos(2 * np.pi * np.outer(lags, frequency))).mean(
+        axis=1
+    )
     np.testing.assert_allclose(model.autocovariance(14), transform, rtol=1e-8)
-    np.testing.assert_allclose(model.autocovariance(order), autocovariance(SUNSPOTS, order), rtol=1e-8)
+    np.testing.assert_allclose(
+        model.autocovariance(order), autocovariance(SUNSPOTS, order), rtol=1e-8
+    )
 
 
 def test_roots_decide_stationarity_and_the_period():
@@ -189,7 +221,10 @@ def test_log_prob_is_the_conditional_of_the_joint_gaussian():
     def joint(x, size):
         covariance = CYCLE.autocovariance(6)[lag[:size, :size]]
         z = x[:, :size] - CYCLE.mean()
-        return -0.5 * ((z @ np.linalg.inv(covariance) * z).sum(1) + np.linalg.slogdet(2 * np.pi * covariance)[1])
+        return -0.5 * (
+            (z @ np.linalg.inv(covariance) * z).sum(1)
+            + np.linalg.slogdet(2 * np.pi * covariance)[1]
+        )
 
     np.testing.assert_allclose(CYCLE.log_prob(x), joint(x, 7) - joint(x, 2), rtol=1e-9)
     np.testing.assert_allclose(CYCLE.log_prob(x[2:3]), CYCLE.log_prob(x)[2:3], rtol=1e-12)
@@ -198,8 +233,17 @@ def test_log_prob_is_the_conditional_of_the_joint_gaussian():
 def test_the_density_integrates_to_one():
     model = LinearAR.known([0.5, -0.3], intercept=0.2, noise_std=0.7)
     grid = np.linspace(-5, 5, 401)
-    x = np.stack([np.full(401**2, 0.4), np.full(401**2, -1.0), *(g.ravel() for g in np.meshgrid(grid, grid))], axis=1)
-    np.testing.assert_allclose(np.exp(model.log_prob(x)).sum() * (grid[1] - grid[0]) ** 2, 1, atol=1e-9)
+    x = np.stack(
+        [
+            np.full(401**2, 0.4),
+            np.full(401**2, -1.0),
+            *(g.ravel() for g in np.meshgrid(grid, grid)),
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(
+        np.exp(model.log_prob(x)).sum() * (grid[1] - grid[0]) ** 2, 1, atol=1e-9
+    )
 
 
 def test_samples_are_stationary_from_the_first_value_on():
@@ -211,7 +255,10 @@ def test_samples_are_stationary_from_the_first_value_on():
         for lag in range(4):
             error = np.sqrt((gamma[0] ** 2 + gamma[lag] ** 2) / 20_000)
             assert abs((x[:, t] * x[:, t + lag]).mean() - gamma[lag]) < 5 * error
-    assert LinearAR.known([0.5, 0.1, 0.1]).sample(3, np.random.default_rng(0), length=2).shape == (3, 2)
+    assert LinearAR.known([0.5, 0.1, 0.1]).sample(3, np.random.default_rng(0), length=2).shape == (
+        3,
+        2,
+    )
 
 
 # -- Forecasts -------------------------------------------------------------------------------------------------------
@@ -225,7 +272,9 @@ def test_forecasts_by_hand():
     rng = np.random.default_rng(0)
     paths = model.forecast(2, rng, paths=2, history=history, noise=noise)
     up = first + 2
-    np.testing.assert_allclose(paths, [[up, 1 + 0.5 * up + 0.8 - 2], [first, 1 + 0.5 * first + 0.8 + 1]])
+    np.testing.assert_allclose(
+        paths, [[up, 1 + 0.5 * up + 0.8 - 2], [first, 1 + 0.5 * first + 0.8 + 1]]
+    )
     z = 1.6448536269514722  # the 95% point of the standard normal
     widths = z * 2 * np.sqrt([1, 1 + 0.5**2])
     expected = model.point_forecast(2, history)[:, None] + np.stack([-widths, widths], axis=1)
@@ -237,7 +286,9 @@ def test_point_forecasts_die_out_to_the_mean():
     np.testing.assert_allclose(model.point_forecast(1), model.one_step(np.append(YULE[-2:], 0)))
     np.testing.assert_allclose(model.point_forecast(300)[-1], model.mean())
     half = np.diff(model.interval(300)[-1])[0] / 2
-    np.testing.assert_allclose(half, 1.6448536 * np.sqrt(model.autocovariance(0)[0] * (174 + 3) / (174 - 3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        half, 1.6448536 * np.sqrt(model.autocovariance(0)[0] * (174 + 3) / (174 - 3)), rtol=1e-6
+    )
 
 
 def test_the_fan_is_the_interval():
@@ -248,7 +299,9 @@ def test_the_fan_is_the_interval():
     error = 5 * np.sqrt(0.05 * 0.95 / 40_000)
     np.testing.assert_allclose((fan < lower).mean(axis=0), 0.05, atol=error)
     np.testing.assert_allclose((fan > upper).mean(axis=0), 0.05, atol=error)
-    np.testing.assert_allclose(fan.mean(axis=0), CYCLE.point_forecast(12, history), atol=5 * 35 / 200)
+    np.testing.assert_allclose(
+        fan.mean(axis=0), CYCLE.point_forecast(12, history), atol=5 * 35 / 200
+    )
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])

@@ -88,7 +88,9 @@ def test_loss_is_the_mean_of_log_prob_plus_the_penalty():
     rng = np.random.default_rng(4)
     made = MADE(5, 3, (8,), penalty=0.5, rng=rng)
     x = rng.integers(0, 3, (6, 5))
-    squares = sum(((layer.weight.data * mask) ** 2).sum() for layer, mask in zip(made.layers, made._masks))
+    squares = sum(
+        ((layer.weight.data * mask) ** 2).sum() for layer, mask in zip(made.layers, made._masks)
+    )
     expected = (-made.log_prob(x).mean() + 0.5 / 2 * squares) / 5
     assert made.loss(x).item() == pytest.approx(expected, rel=1e-5)
 
@@ -106,7 +108,9 @@ def test_exclusive_or_needs_a_hidden_layer():
     two = every(2, 2)
     x = np.tile(np.column_stack([two, two[:, 0] ^ two[:, 1]]), (25, 1))
     assert -fit(x, (), 0.0, 200, 0.1).log_prob(x).mean() == pytest.approx(3 * np.log(2), abs=0.01)
-    assert -fit(x, (32,), 0.0, 200, 0.1).log_prob(x).mean() == pytest.approx(2 * np.log(2), abs=0.01)
+    assert -fit(x, (32,), 0.0, 200, 0.1).log_prob(x).mean() == pytest.approx(
+        2 * np.log(2), abs=0.01
+    )
 
 
 @pytest.mark.parametrize("levels", [2, 3])
@@ -126,14 +130,27 @@ def test_the_walk_commits_to_one_dimension_a_step_in_the_order():
     made = MADE(4, 3, (), order=(2, 0, 3, 1), rng=rng)
     made.layers[0].bias.data = np.array([9] * 8, np.float32)  # level 0 all but never
     states = list(made.sample_walk(5, rng))
-    assert [sorted(np.flatnonzero(state[0])) for state in states] == [[], [2], [0, 2], [0, 2, 3], [0, 1, 2, 3]]
+    assert [sorted(np.flatnonzero(state[0])) for state in states] == [
+        [],
+        [2],
+        [0, 2],
+        [0, 2, 3],
+        [0, 1, 2, 3],
+    ]
     mode = made.sample(2, rng, temperature=0)
     assert (mode[0] == mode[1]).all()
 
 
 def test_state_makes_the_same_model():
     made = MADE(5, 3, (8,), order=(4, 1, 0, 3, 2), rng=np.random.default_rng(8))
-    twin = MADE(made.dimensions, made.levels, made.hidden, made.order, made.penalty, rng=np.random.default_rng(9))
+    twin = MADE(
+        made.dimensions,
+        made.levels,
+        made.hidden,
+        made.order,
+        made.penalty,
+        rng=np.random.default_rng(9),
+    )
     x = every(3, 5)
     assert not np.allclose(twin.log_prob(x), made.log_prob(x))
     mg.nn.load_state(twin, mg.nn.state(made))
@@ -178,7 +195,9 @@ def test_bad_data_is_refused_by_name():
 
 def binarised():
     digits = mg.data.digits()
-    return tuple((images.reshape(-1, 64) >= 8).astype(np.int64) for images in (digits.train, digits.test))
+    return tuple(
+        (images.reshape(-1, 64) >= 8).astype(np.int64) for images in (digits.train, digits.test)
+    )
 
 
 def test_digits_independent_bernoulli():
@@ -192,7 +211,9 @@ def test_digits_fvsbn_and_made():
     """Logistic regressions with a penalty of 1/C in all: 18.42, 18.12, 18.08 nats at C = 0.1, 0.3, 1 (published)."""
     train, test = binarised()
     fitting, validation = train[:1150], train[1150:]
-    validated = {c: -fit(fitting, (), 1 / (c * 1150), 500, 0.1).log_prob(validation).mean() for c in (0.1, 1)}
+    validated = {
+        c: -fit(fitting, (), 1 / (c * 1150), 500, 0.1).log_prob(validation).mean() for c in (0.1, 1)
+    }
     best = min(validated, key=validated.get)
     fvsbn = -fit(train, (), 1 / (best * len(train)), 800, 0.1).log_prob(test).mean()
     assert 18.0 < fvsbn < 18.2
@@ -212,7 +233,9 @@ def test_digits_the_whole_ladder_of_penalties():
 def test_digits_all_17_levels():
     """Independent categorical pixels: 2.430 bits/dim."""
     digits = mg.data.digits()
-    train, test = (images.reshape(-1, 64).astype(np.int64) for images in (digits.train, digits.test))
+    train, test = (
+        images.reshape(-1, 64).astype(np.int64) for images in (digits.train, digits.test)
+    )
     rng = np.random.default_rng(0)
     made = MADE(64, 17, (256,), rng=rng)
     optimizer = mg.AdamW(mg.nn.parameters(made), lr=3e-3)

@@ -16,7 +16,9 @@ SMOOTHINGS = ["kneser-ney", "additive", None]
 
 
 def random_chain(states: int, seed: int, concentration: float = 1.0) -> MarkovChain:
-    return MarkovChain(np.random.default_rng(seed).dirichlet(np.full(states, concentration), size=states))
+    return MarkovChain(
+        np.random.default_rng(seed).dirichlet(np.full(states, concentration), size=states)
+    )
 
 
 def two_states(p: float, q: float) -> MarkovChain:
@@ -27,7 +29,9 @@ def every_string(vocab_size: int, length: int) -> np.ndarray:
     return np.array(list(product(range(vocab_size), repeat=length)))
 
 
-def assert_drawn_from(counts: np.ndarray, probabilities: np.ndarray, false_alarm: float = 1e-3) -> None:
+def assert_drawn_from(
+    counts: np.ndarray, probabilities: np.ndarray, false_alarm: float = 1e-3
+) -> None:
     """Pearson's chi-square; its quantile after Wilson and Hilferty (1931)."""
     assert not counts[probabilities == 0].any()
     counts, probabilities = counts[probabilities > 0], probabilities[probabilities > 0]
@@ -48,7 +52,9 @@ def test_two_state_chain_has_its_closed_forms(p, q):
     chain = two_states(p, q)
     pi = np.array([q, p]) / (p + q)
     np.testing.assert_allclose(chain.stationary(), pi, rtol=1e-8)
-    np.testing.assert_allclose(chain.distance(7), pi.max() * abs(1 - p - q) ** 7, rtol=1e-8, atol=1e-15)
+    np.testing.assert_allclose(
+        chain.distance(7), pi.max() * abs(1 - p - q) ** 7, rtol=1e-8, atol=1e-15
+    )
     binary = -np.array([p, q]) * np.log([p, q]) - (1 - np.array([p, q])) * np.log([1 - p, 1 - q])
     np.testing.assert_allclose(chain.entropy_rate(), pi @ binary, rtol=1e-8)
     assert chain.is_reversible()
@@ -102,7 +108,10 @@ def test_chains_without_a_limit_are_refused():
 
 def test_chain_probabilities_sum_to_one_over_every_path():
     x = every_string(3, 5)
-    for chain in (random_chain(3, 0), MarkovChain(random_chain(3, 1).transition, initial=[0.2, 0.0, 0.8])):
+    for chain in (
+        random_chain(3, 0),
+        MarkovChain(random_chain(3, 1).transition, initial=[0.2, 0.0, 0.8]),
+    ):
         np.testing.assert_allclose(np.exp(chain.log_prob(x)).sum(), 1, atol=1e-12)
         np.testing.assert_array_equal(chain.log_prob(x[17:18]), chain.log_prob(x)[17:18])
 
@@ -110,7 +119,9 @@ def test_chain_probabilities_sum_to_one_over_every_path():
 def test_the_first_state_is_drawn_from_initial():
     transition = two_states(0.1, 0.4).transition
     x = np.array([[0, 1, 1], [1, 0, 0]])
-    np.testing.assert_allclose(np.exp(MarkovChain(transition).log_prob(x)), [0.8 * 0.1 * 0.6, 0.2 * 0.4 * 0.9])
+    np.testing.assert_allclose(
+        np.exp(MarkovChain(transition).log_prob(x)), [0.8 * 0.1 * 0.6, 0.2 * 0.4 * 0.9]
+    )
     set_out = MarkovChain(transition, initial=[0.25, 0.75])
     np.testing.assert_allclose(np.exp(set_out.log_prob(x)), [0.25 * 0.1 * 0.6, 0.75 * 0.4 * 0.9])
     never = MarkovChain(transition, initial=[0.0, 1.0])
@@ -121,7 +132,10 @@ def test_the_first_state_is_drawn_from_initial():
 def test_chain_samples_follow_its_log_prob():
     """One chi-square over all 27 paths of length 3, for two starts; false alarm 1e-3 each, seed fixed."""
     x = every_string(3, 3)
-    for chain in (random_chain(3, 2), MarkovChain(random_chain(3, 2).transition, initial=[1.0, 0.0, 0.0])):
+    for chain in (
+        random_chain(3, 2),
+        MarkovChain(random_chain(3, 2).transition, initial=[1.0, 0.0, 0.0]),
+    ):
         drawn = window_codes(chain.sample(20_000, np.random.default_rng(5), length=3), 3, 3)[:, 0]
         assert_drawn_from(np.bincount(drawn, minlength=27), np.exp(chain.log_prob(x)))
 
@@ -138,22 +152,30 @@ def test_entropy_rate_is_what_a_long_path_costs_per_step():
 def test_fit_counts_transitions():
     chain = MarkovChain.fit(np.array([0, 0, 1, 0, 1, 1, 1, 0]), states=2)  # 00 01 10 01 11 11 10
     np.testing.assert_allclose(chain.transition, [[1 / 3, 2 / 3], [1 / 2, 1 / 2]])
-    smoothed = MarkovChain.fit(np.array([[0, 0, 1, 0], [1, 1, 1, 0]]), states=3, pseudocount=1.0)  # rows never joined
-    np.testing.assert_allclose(smoothed.transition, np.array([[2, 2, 1], [3, 3, 1], [1, 1, 1]]) / [[5], [7], [3]])
+    smoothed = MarkovChain.fit(
+        np.array([[0, 0, 1, 0], [1, 1, 1, 0]]), states=3, pseudocount=1.0
+    )  # rows never joined
+    np.testing.assert_allclose(
+        smoothed.transition, np.array([[2, 2, 1], [3, 3, 1], [1, 1, 1]]) / [[5], [7], [3]]
+    )
     with pytest.raises(ValueError, match="1 of 3 contexts are never left"):
         MarkovChain.fit(np.array([0, 1, 0, 1]), states=3)
 
 
 def test_order_two_is_order_one_on_pairs():
     """C9: the enlarged chain gives every string the probability of the order-2 chain, and only shifts its window."""
-    conditional = np.random.default_rng(0).dirichlet(np.ones(3), size=(3, 3))  # (V, V, V): P(c | a, b)
+    conditional = np.random.default_rng(0).dirichlet(
+        np.ones(3), size=(3, 3)
+    )  # (V, V, V): P(c | a, b)
     chain = MarkovChain.enlarge(conditional)
     assert chain.transition.shape == (9, 9)
     assert chain.transition[1 * 3 + 2, 2 * 3 + 0] == conditional[1, 2, 0]
     assert np.count_nonzero(chain.transition) == 27
     x = every_string(3, 6)
     start = np.log(chain.stationary()[x[:, 0] * 3 + x[:, 1]])
-    by_hand = start + sum(np.log(conditional[x[:, i - 2], x[:, i - 1], x[:, i]]) for i in range(2, 6))
+    by_hand = start + sum(
+        np.log(conditional[x[:, i - 2], x[:, i - 1], x[:, i]]) for i in range(2, 6)
+    )
     np.testing.assert_allclose(chain.log_prob(window_codes(x, 3, 2)), by_hand, atol=1e-12)
     np.testing.assert_allclose(np.exp(by_hand).sum(), 1, atol=1e-12)
     np.testing.assert_allclose(MarkovChain.enlarge(chain.transition).transition, chain.transition)
@@ -165,8 +187,12 @@ def test_order_two_is_recovered_from_its_own_samples():
     states = MarkovChain.enlarge(conditional).sample(500, np.random.default_rng(2), length=200)
     fitted = MarkovChain.fit(states % 3, states=3, order=2)
     visits = 500 * 198 * MarkovChain.enlarge(conditional).stationary().reshape(3, 3, 1)
-    found = fitted.transition[np.arange(9)[:, None], (np.arange(9)[:, None] * 3 + np.arange(3)) % 9].reshape(3, 3, 3)
-    assert (np.abs(found - conditional) < 5 * np.sqrt(conditional * (1 - conditional) / visits)).all()
+    found = fitted.transition[
+        np.arange(9)[:, None], (np.arange(9)[:, None] * 3 + np.arange(3)) % 9
+    ].reshape(3, 3, 3)
+    assert (
+        np.abs(found - conditional) < 5 * np.sqrt(conditional * (1 - conditional) / visits)
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +224,9 @@ def test_an_enlarged_state_must_fit_memory():
 
 def slow_kneser_ney(text: list, order: int, vocab_size: int, discount: float):
     """The textbook recursion, with dictionaries and strings of symbols: P(w | h)."""
-    seen = [Counter(tuple(text[i - k : i + 1]) for i in range(k, len(text))) for k in range(order + 1)]
+    seen = [
+        Counter(tuple(text[i - k : i + 1]) for i in range(k, len(text))) for k in range(order + 1)
+    ]
     counts = [Counter(window[1:] for window in seen[k + 1]) for k in range(order)] + [seen[order]]
     followers = [defaultdict(dict) for _ in counts]
     for level, count in zip(followers, counts):
@@ -226,26 +254,41 @@ def test_kneser_ney_equals_the_textbook_recursion(order, discount):
     expected = [[p(w, tuple(h)) for w in range(5)] for h in contexts.tolist()]
     np.testing.assert_allclose(model.conditional(contexts), expected, atol=1e-14)
     fresh = np.random.default_rng(1).integers(0, 5, size=40)
-    by_hand = sum(np.log(p(fresh[i], tuple(fresh[max(i - order, 0) : i].tolist()))) for i in range(40))
+    by_hand = sum(
+        np.log(p(fresh[i], tuple(fresh[max(i - order, 0) : i].tolist()))) for i in range(40)
+    )
     np.testing.assert_allclose(model.log_prob(fresh), [by_hand], rtol=1e-13)
 
 
 def test_kneser_ney_by_hand():
     """The text abacad, D = 0.75: lower rung by kinds of predecessor, upper rung by occurrences."""
     a, b, c, d = range(4)
-    model = NGram(1, vocab_size=4).fit(np.array([a, b, a, c, a, d]))  # ab ba ac ca ad: 2 kinds before a
+    model = NGram(1, vocab_size=4).fit(
+        np.array([a, b, a, c, a, d])
+    )  # ab ba ac ca ad: 2 kinds before a
     lower = (np.array([2, 1, 1, 1]) - 0.75) / 5 + 0.75 * 4 / 5 / 4
     np.testing.assert_allclose(model.conditional(np.zeros((1, 0), int))[0], lower)
-    np.testing.assert_allclose(model.conditional([[a]])[0], np.array([0, 0.25, 0.25, 0.25]) / 3 + 0.75 * lower)
-    np.testing.assert_allclose(model.conditional([[d]])[0], lower)  # d was never followed: its context was never seen
+    np.testing.assert_allclose(
+        model.conditional([[a]])[0], np.array([0, 0.25, 0.25, 0.25]) / 3 + 0.75 * lower
+    )
+    np.testing.assert_allclose(
+        model.conditional([[d]])[0], lower
+    )  # d was never followed: its context was never seen
 
 
 def test_maximum_likelihood_and_additive_by_hand():
     text = np.array([0, 1, 0, 1, 0, 2])
-    exact, smooth = NGram(1, 3, smoothing=None).fit(text), NGram(1, 3, smoothing="additive", pseudocount=0.5).fit(text)
+    exact, smooth = (
+        NGram(1, 3, smoothing=None).fit(text),
+        NGram(1, 3, smoothing="additive", pseudocount=0.5).fit(text),
+    )
     np.testing.assert_allclose(exact.conditional([[0], [1]]), [[0, 2 / 3, 1 / 3], [1, 0, 0]])
-    np.testing.assert_allclose(exact.conditional([[2]]), [[1 / 2, 1 / 3, 1 / 6]])  # never followed: shortened
-    np.testing.assert_allclose(smooth.conditional([[0], [2]]), [[0.5 / 4.5, 2.5 / 4.5, 1.5 / 4.5], [1 / 3] * 3])
+    np.testing.assert_allclose(
+        exact.conditional([[2]]), [[1 / 2, 1 / 3, 1 / 6]]
+    )  # never followed: shortened
+    np.testing.assert_allclose(
+        smooth.conditional([[0], [2]]), [[0.5 / 4.5, 2.5 / 4.5, 1.5 / 4.5], [1 / 3] * 3]
+    )
     assert exact.log_prob(np.array([0, 0]))[0] == -np.inf
     np.testing.assert_allclose(exact.log_prob(np.array([0, 1, 0])), np.log(1 / 2 * 2 / 3))
 
@@ -294,13 +337,20 @@ def test_ngram_continues_a_prompt():
 def test_kneser_ney_ladder_on_the_python_manual():
     """Bits per character by number of context characters. The published run's spread between recipes is 0.04; another
     Python has another manual, so elsewhere only the shape of the ladder is held."""
-    published = {"a-z": [4.10, 3.34, 2.59, 1.96, 1.75, 1.70, 1.69], "full": [4.69, 3.45, 2.57, 2.05, 1.86, 1.80, 1.79]}
+    published = {
+        "a-z": [4.10, 3.34, 2.59, 1.96, 1.75, 1.70, 1.69],
+        "full": [4.69, 3.45, 2.57, 2.05, 1.86, 1.80, 1.79],
+    }
     for alphabet, ladder in published.items():
         text = data.python_manual(alphabet)
         models = [NGram(order, len(text.vocabulary)).fit(text.train) for order in range(7)]
         bits = [evaluate.bits_per_dim(model, text.test).value for model in models]
         print(alphabet, text.source, text.sha256[:16], np.round(bits, 3))
-        tolerance = (0.01 if alphabet == "a-z" else 0.045) if "pydoc_data.topics, Python 3.11" in text.source else 0.25
+        tolerance = (
+            (0.01 if alphabet == "a-z" else 0.045)
+            if "pydoc_data.topics, Python 3.11" in text.source
+            else 0.25
+        )
         np.testing.assert_allclose(bits, ladder, atol=tolerance)
         assert (np.diff(bits) < 0).all()
 
@@ -309,16 +359,24 @@ def test_ngram_and_gpt_are_scored_by_one_function():
     """Both give every token a probability, the first included: both sum to 1 over all strings, in the same bits."""
     x = every_string(3, 4)
     gpt = GPT(vocab_size=3, context=4, layers=1, heads=1, width=8, rng=np.random.default_rng(0))
-    for model in (gpt, NGram(2, vocab_size=3).fit(np.random.default_rng(0).integers(0, 3, size=50))):
+    for model in (
+        gpt,
+        NGram(2, vocab_size=3).fit(np.random.default_rng(0).integers(0, 3, size=50)),
+    ):
         np.testing.assert_allclose(np.exp(model.log_prob(x)).sum(), 1, atol=1e-5)
         bits = evaluate.bits_per_dim(model, x)
         assert bits.exact
-        np.testing.assert_allclose(bits.value, -model.log_prob(x).mean() / (4 * np.log(2)), rtol=1e-6)
+        np.testing.assert_allclose(
+            bits.value, -model.log_prob(x).mean() / (4 * np.log(2)), rtol=1e-6
+        )
 
 
 def test_smoothing_is_what_makes_long_contexts_useful():
     text = data.python_manual()
-    bits = {s: evaluate.bits_per_dim(NGram(3, 27, smoothing=s).fit(text.train), text.test).value for s in SMOOTHINGS}
+    bits = {
+        s: evaluate.bits_per_dim(NGram(3, 27, smoothing=s).fit(text.train), text.test).value
+        for s in SMOOTHINGS
+    }
     assert bits["kneser-ney"] < bits["additive"] < bits[None] == np.inf
 
 

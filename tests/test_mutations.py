@@ -64,7 +64,11 @@ MISTAKES = [
     ("transpose", "np.argsort([a % x.ndim for a in axes])", "[a % x.ndim for a in axes]"),
     ("_concatenate", "axis)[i]", "axis)[0]"),
     ("pad", "slice(before, before + n)", "slice(0, n)"),
-    ("getitem", "np.bincount(places.ravel(), g.ravel(), x.size)", "_set(np.zeros(x.size), places.ravel(), g.ravel())"),
+    (
+        "getitem",
+        "np.bincount(places.ravel(), g.ravel(), x.size)",
+        "_set(np.zeros(x.size), places.ravel(), g.ravel())",
+    ),
     ("getitem", "np.bincount(places.ravel(), g", "np.bincount(places.ravel()[::-1], g"),
     ("getitem", "        d[index] = g\n", "        d[index] = 2 * g\n"),
     ("matmul", "g @ y.swapaxes(-1, -2)", "g @ y"),
@@ -93,12 +97,24 @@ MISTAKES = [
     ("layer_norm", "over_rows @ gz", "over_rows @ g"),
     ("layer_norm", "d = g * scale", "d = g * 1"),
     ("attention", "        d *= weights\n", ""),
-    ("attention", "        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]\n", ""),
+    (
+        "attention",
+        "        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]\n",
+        "",
+    ),
     ("attention", "        d *= (C // heads) ** -0.5\n", ""),
     ("attention", "np.matmul(d.swapaxes(-1, -2), q, out=d_k)", "np.matmul(d, q, out=d_k)"),
-    ("attention", "np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)", "np.matmul(weights, g_heads, out=d_v)"),
+    (
+        "attention",
+        "np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)",
+        "np.matmul(weights, g_heads, out=d_v)",
+    ),
     ("conv2d", "_convolve(g, _turned(kernel), 1", "_convolve(g, kernel.swapaxes(2, 3), 1"),
-    ("conv2d", "_turned(_correlate(g, x, k, 1, k - 1 - padding))", "_correlate(g, x, k, 1, k - 1 - padding)"),
+    (
+        "conv2d",
+        "_turned(_correlate(g, x, k, 1, k - 1 - padding))",
+        "_correlate(g, x, k, 1, k - 1 - padding)",
+    ),
     ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
     ("conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
     ("_turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
@@ -107,7 +123,11 @@ MISTAKES = [
     ("_correlate", "d += patches.T", "d = patches.T"),
     ("correlate", "total += ", "total = "),  # from here on in the fast way
     ("_both_axes", "half.swapaxes(0, 1)", "half[:, ::-1].swapaxes(0, 1)"),
-    ("_give_to_products", "np.subtract(y[0], y[1], out=out[2])", "np.subtract(y[1], y[0], out=out[2])"),
+    (
+        "_give_to_products",
+        "np.subtract(y[0], y[1], out=out[2])",
+        "np.subtract(y[1], y[0], out=out[2])",
+    ),
     ("_give_to_products", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
     ("_add_products", "out[1] -= m[3]", "out[1] += m[3]"),
     ("_subtract_pixels", "np.subtract(d1, d3, out=out[3])", "np.subtract(d3, d1, out=out[3])"),
@@ -118,20 +138,36 @@ MISTAKES = [
     ("_give_to_neighbours", "    here -= out[0]\n", ""),
     ("_give_to_neighbours", "after -= out[2]", "after += out[2]"),
     ("upsample_conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
-    ("_give_to_nine", "_quarters(g.transpose(0, 2, 3, 1))", "_quarters(g.transpose(0, 2, 3, 1))[::-1]"),
+    (
+        "_give_to_nine",
+        "_quarters(g.transpose(0, 2, 3, 1))",
+        "_quarters(g.transpose(0, 2, 3, 1))[::-1]",
+    ),
     ("_give_to_three", "np.negative(y[1], out=out[2])", "out[2] = y[1]"),
     ("_add_three", "np.subtract(m[1], m[2], out=out[1])", "np.add(m[1], m[2], out=out[1])"),
     ("_narrow", "(0, 0)", "(0, 1)"),
     ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
-    ("group_norm", "inverse * inverse * group_mean(gz_sum * scale)", "inverse * group_mean(gz_sum * scale)"),
+    (
+        "group_norm",
+        "inverse * inverse * group_mean(gz_sum * scale)",
+        "inverse * group_mean(gz_sum * scale)",
+    ),
     ("group_norm", "d = g * (inverse * scale)", "d = g * inverse"),
     ("group_norm", "gz_sum.sum(axis=0), g_sum.sum(axis=0)", "g_sum.sum(axis=0), g_sum.sum(axis=0)"),
-    ("interpolate", "lambda g: _sum_blocks(g, scale_factor)", "lambda g: g[:, :, ::scale_factor, ::scale_factor]"),
+    (
+        "interpolate",
+        "lambda g: _sum_blocks(g, scale_factor)",
+        "lambda g: g[:, :, ::scale_factor, ::scale_factor]",
+    ),
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
-OF_CONV2D = "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
+OF_CONV2D = (
+    "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
+)
 OF_UPSAMPLING = "_give_to_neighbours _give_to_nine _give_to_three _add_three".split()
-USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(OF_CONV2D, ("conv2d",))
+USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(
+    OF_CONV2D, ("conv2d",)
+)
 USERS |= dict.fromkeys(OF_UPSAMPLING, ("upsample_conv2d",))
 USERS |= dict.fromkeys(("_narrow", "_both_axes"), ("conv2d", "upsample_conv2d"))
 ROOMS = ("ops", "attention", "convolution", "winograd")
@@ -156,7 +192,9 @@ def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == op:
                 text = ast.get_source_segment(source, node)
-                assert text.count(old) == 1, f"{op}: {old!r} stands {text.count(old)} times in the source"
+                assert text.count(old) == 1, (
+                    f"{op}: {old!r} stands {text.count(old)} times in the source"
+                )
                 names = {"_set": lambda d, places, g: (d.__setitem__(places, g), d)[1]}
                 changed = source.replace(text, text.replace(old, new))
                 exec(compile(changed, f"{room}.py with a mistake", "exec"), names)
@@ -175,7 +213,11 @@ def is_found(op: str, old: str, new: str) -> bool:
     for case in CASES:
         if case.op in USERS.get(op, (op,)):
             try:
-                check_gradients(lambda *x, f=case.function: f(changed, *x), *case.arrays, rng=np.random.default_rng(1))
+                check_gradients(
+                    lambda *x, f=case.function: f(changed, *x),
+                    *case.arrays,
+                    rng=np.random.default_rng(1),
+                )
             except (AssertionError, ValueError, TypeError, IndexError):
                 return True
     return False
@@ -196,7 +238,13 @@ def test_planted_mistakes_are_found(capsys):
 @pytest.mark.thorough
 def test_mistakes_found_by_machine(capsys):
     """Every product, quotient, sum and difference inside a rule is changed in turn."""
-    swaps = {ast.Mult: ast.Add, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Div: ast.Mult, ast.MatMult: ast.Mult}
+    swaps = {
+        ast.Mult: ast.Add,
+        ast.Add: ast.Sub,
+        ast.Sub: ast.Add,
+        ast.Div: ast.Mult,
+        ast.MatMult: ast.Mult,
+    }
     mutants = []
     for room in ROOMS:
         source = source_of(room)
@@ -207,7 +255,8 @@ def test_mistakes_found_by_machine(capsys):
             rules = [
                 node
                 for node in ast.walk(function)
-                if isinstance(node, ast.Lambda) or (isinstance(node, ast.FunctionDef) and node.name.startswith("vjp"))
+                if isinstance(node, ast.Lambda)
+                or (isinstance(node, ast.FunctionDef) and node.name.startswith("vjp"))
             ]
             for rule in rules:
                 for node in ast.walk(rule):
@@ -218,7 +267,11 @@ def test_mistakes_found_by_machine(capsys):
                         node.op = before
                         if text.count(old) == 1:
                             mutants.append((function.name, old, f"({new})"))
-    missed = [mutant for mutant in mutants if mutant[0] in {c.op for c in CASES} and not is_found(*mutant)]
+    missed = [
+        mutant for mutant in mutants if mutant[0] in {c.op for c in CASES} and not is_found(*mutant)
+    ]
     with capsys.disabled():
-        print(f"\n{len(mutants) - len(missed)} of {len(mutants)} machine-made mistakes found; not found: {missed}")
+        print(
+            f"\n{len(mutants) - len(missed)} of {len(mutants)} machine-made mistakes found; not found: {missed}"
+        )
     assert len(missed) <= 0.05 * len(mutants), missed

@@ -26,7 +26,14 @@ def denoisers(classes=None):
         UNet((1, 8, 8), (8, 16), classes=classes, rng=generator()),
         UNet((3, 16, 8), (8, 8, 16), classes=classes, rng=generator()),
         Transformer(
-            shape=(2, 8, 4), patch=2, layers=1, heads=2, width=16, mask="full", classes=classes, rng=generator()
+            shape=(2, 8, 4),
+            patch=2,
+            layers=1,
+            heads=2,
+            width=16,
+            mask="full",
+            classes=classes,
+            rng=generator(),
         ),
     ]
 
@@ -38,7 +45,9 @@ def test_a_denoiser_returns_the_shape_of_x_and_trains_every_parameter(place):
     out = net(x, np.linspace(0, 1, 5), np.array([0, 1, 2, 3, 0]))  # class 3 stands for "none given"
     assert out.shape == x.shape and out.dtype == np.float32
     ops.sum(ops.mul(out, generator(2).standard_normal(x.shape))).backward()
-    unreached = [name for name, p in nn.parameters(net).items() if p.grad is None or not np.any(p.grad)]
+    unreached = [
+        name for name, p in nn.parameters(net).items() if p.grad is None or not np.any(p.grad)
+    ]
     assert not unreached
 
 
@@ -65,7 +74,9 @@ def test_time_and_class_change_the_answer_and_no_class_is_a_class_of_its_own(pla
 @pytest.mark.parametrize("place", range(4))
 def test_gradients_against_finite_differences(place):
     net = shake(denoisers()[place])
-    for _, owner, key, value in list(nn._walk(net)):  # float64, so that differences are not mostly rounding
+    for _, owner, key, value in list(
+        nn._walk(net)
+    ):  # float64, so that differences are not mostly rounding
         if isinstance(value, Tensor):
             owner[key] = Tensor(value.data.astype(np.float64))
     x = generator().standard_normal((1, *net.shape))
@@ -85,7 +96,10 @@ def test_the_unet_sees_the_whole_image_from_every_pixel():
 
 
 def test_pixel_attention_adds_to_what_came():
-    layer, x = PixelAttention(8, 2, rng=generator()), Tensor(generator().standard_normal((2, 8, 3, 4), np.float32))
+    layer, x = (
+        PixelAttention(8, 2, rng=generator()),
+        Tensor(generator().standard_normal((2, 8, 3, 4), np.float32)),
+    )
     assert np.abs(layer(x).data - x.data).max() > 1e-3
     layer.attention.out.weight.data = np.zeros((8, 8), np.float32)
     np.testing.assert_array_equal(layer(x).data, x.data)
@@ -96,23 +110,48 @@ def test_the_unet_has_the_parameters_that_its_parts_add_up_to():
         return i * o * k * k + o
 
     def block(i, o, width):
-        return 2 * i + conv(i, o, 3) + width * o + o + 2 * o + conv(o, o, 3) + (conv(i, o, 1) if i != o else 0)
+        return (
+            2 * i
+            + conv(i, o, 3)
+            + width * o
+            + o
+            + 2 * o
+            + conv(o, o, 3)
+            + (conv(i, o, 1) if i != o else 0)
+        )
 
     a, b, width = 24, 48, 96
-    blocks = block(a, a, width) + block(a, b, width) + block(b, b, width) + conv(b, a, 3) + block(2 * a, a, width)
+    blocks = (
+        block(a, a, width)
+        + block(a, b, width)
+        + block(b, b, width)
+        + conv(b, a, 3)
+        + block(2 * a, a, width)
+    )
     attention = 2 * b + 3 * b * b + b * b
     ends = conv(1, a, 3) + 2 * a + conv(a, 1, 3) + width * width + width
-    assert sum(p.size for p in nn.parameters(UNet(rng=generator())).values()) == blocks + attention + ends == 145_225
+    assert (
+        sum(p.size for p in nn.parameters(UNet(rng=generator())).values())
+        == blocks + attention + ends
+        == 145_225
+    )
 
 
 @pytest.mark.parametrize("kind, block_size", [("causal", 1), ("block", 3), ("full", 1)])
 def test_a_transformer_looks_only_where_its_mask_allows(kind, block_size):
     L = 6
-    net = Transformer(7, L, layers=2, heads=2, width=8, mask=kind, block_size=block_size, rng=generator())
+    net = Transformer(
+        7, L, layers=2, heads=2, width=8, mask=kind, block_size=block_size, rng=generator()
+    )
     shake(net, scale=0.5)
-    seen = gradients.dependency_matrix(lambda h: ops.sum(net.body(h.reshape(1, L, 8)), axis=(0, 2)), _hidden(net, L))
+    seen = gradients.dependency_matrix(
+        lambda h: ops.sum(net.body(h.reshape(1, L, 8)), axis=(0, 2)), _hidden(net, L)
+    )
     looks = seen.reshape(L, L, 8).max(axis=2) > 1e-7
-    expected = [[{"causal": j <= i, "block": j // 3 <= i // 3, "full": True}[kind] for j in range(L)] for i in range(L)]
+    expected = [
+        [{"causal": j <= i, "block": j // 3 <= i // 3, "full": True}[kind] for j in range(L)]
+        for i in range(L)
+    ]
     np.testing.assert_array_equal(looks, expected)
     np.testing.assert_array_equal(attention_mask(kind, L, block_size), expected)
 
@@ -146,7 +185,9 @@ def test_attention_maps_are_distributions_over_the_past():
 
 
 def test_patches_come_back_to_their_place():
-    net = Transformer(shape=(2, 4, 6), patch=2, layers=1, heads=1, width=8, mask="full", rng=generator())
+    net = Transformer(
+        shape=(2, 4, 6), patch=2, layers=1, heads=1, width=8, mask="full", rng=generator()
+    )
     net.body = lambda h, t, label: h
     net.inputs = net.outputs = lambda h: h
     x = generator().standard_normal((3, 2, 4, 6), np.float32)
@@ -154,7 +195,10 @@ def test_patches_come_back_to_their_place():
 
 
 def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
-    one, other = shake(UNet(channels=(8, 16), rng=generator())), UNet(channels=(8, 16), rng=generator(9))
+    one, other = (
+        shake(UNet(channels=(8, 16), rng=generator())),
+        UNet(channels=(8, 16), rng=generator(9)),
+    )
     nn.load_state(other, nn.state(one))
     x = generator().standard_normal((2, 1, 8, 8), np.float32)
     np.testing.assert_array_equal(one(x, 0.2).data, other(x, 0.2).data)
@@ -170,10 +214,22 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
         (lambda: Transformer(shape=(1, 8, 8), patch=3, rng=generator()), "do not tile"),
         (lambda: Transformer(rng=generator()), "one of the two"),
         (lambda: Transformer(5, 4, mask="left", width=8, rng=generator()), "'left'"),
-        (lambda: UNet(rng=generator())(np.zeros((2, 1, 8, 4), np.float32), 0.5), r"\(1, 8, 8\).*\(2, 1, 8, 4\)"),
-        (lambda: MLP((2,), rng=generator())(np.zeros((2, 3), np.float32), 0.5), r"\(2,\).*\(2, 3\)"),
-        (lambda: MLP((2,), rng=generator())(np.zeros((2, 2), np.float32), 0.5, 1), "without classes"),
-        (lambda: Transformer(5, 4, width=8, rng=generator())(np.zeros((1, 5), int)), "context is 4"),
+        (
+            lambda: UNet(rng=generator())(np.zeros((2, 1, 8, 4), np.float32), 0.5),
+            r"\(1, 8, 8\).*\(2, 1, 8, 4\)",
+        ),
+        (
+            lambda: MLP((2,), rng=generator())(np.zeros((2, 3), np.float32), 0.5),
+            r"\(2,\).*\(2, 3\)",
+        ),
+        (
+            lambda: MLP((2,), rng=generator())(np.zeros((2, 2), np.float32), 0.5, 1),
+            "without classes",
+        ),
+        (
+            lambda: Transformer(5, 4, width=8, rng=generator())(np.zeros((1, 5), int)),
+            "context is 4",
+        ),
     ],
 )
 def test_bad_input_is_named(build, words):

@@ -39,7 +39,9 @@ def test_linear(bias):
     x = normal(2, 5, 3)
     w, b = layer.weight.data, layer.bias.data if bias else np.zeros(4)
     assert w.shape == (4, 3)  # (out, in), as in torch
-    expected = [[[sum(w[o, i] * v[i] for i in range(3)) + b[o] for o in range(4)] for v in row] for row in x]
+    expected = [
+        [[sum(w[o, i] * v[i] for i in range(3)) + b[o] for o in range(4)] for v in row] for row in x
+    ]
     close(layer(x), expected)
 
 
@@ -75,7 +77,9 @@ def test_group_norm():
         for channels in (slice(0, 3), slice(3, 6)):
             group = x[b, channels].astype(float)
             z = (group - group.mean()) / math.sqrt(group.var() + 0.1)
-            expected[b, channels] = z * layer.weight.data[channels, None, None] + layer.bias.data[channels, None, None]
+            expected[b, channels] = (
+                z * layer.weight.data[channels, None, None] + layer.bias.data[channels, None, None]
+            )
     close(layer(x), expected)
 
 
@@ -149,20 +153,28 @@ def test_attention_refuses_heads_that_do_not_divide_the_width():
 
 def test_sinusoidal():
     came = nn.sinusoidal(np.array([0.0, 0.25, 1.0]), 4)
-    expected = [[math.sin(1000 * t), math.sin(10 * t), math.cos(1000 * t), math.cos(10 * t)] for t in (0, 0.25, 1)]
+    expected = [
+        [math.sin(1000 * t), math.sin(10 * t), math.cos(1000 * t), math.cos(10 * t)]
+        for t in (0, 0.25, 1)
+    ]
     assert came.dtype == np.float32
     assert np.abs(came - expected).max() < 1e-4
 
 
 def test_initial_values_are_torchs():
     """Uniform in +-1/sqrt(fan in): standard deviation 1/sqrt(3 fan in); embeddings normal; norms 1 and 0."""
-    for layer, fan_in in ((nn.Linear(300, 200, rng=rng()), 300), (nn.Conv2d(30, 200, 3, rng=rng()), 270)):
+    for layer, fan_in in (
+        (nn.Linear(300, 200, rng=rng()), 300),
+        (nn.Conv2d(30, 200, 3, rng=rng()), 270),
+    ):
         weight, bias = layer.weight.data, layer.bias.data
         assert np.abs(weight).max() <= fan_in**-0.5 and np.abs(bias).max() <= fan_in**-0.5
         assert weight.std() == pytest.approx((3 * fan_in) ** -0.5, rel=0.02)
         assert abs(weight.mean()) < 0.01 * fan_in**-0.5
     assert nn.Embedding(300, 200, rng=rng()).weight.data.std() == pytest.approx(1, rel=0.02)
-    assert nn.Linear(300, 200, rng=rng(), std=0.02).weight.data.std() == pytest.approx(0.02, rel=0.02)
+    assert nn.Linear(300, 200, rng=rng(), std=0.02).weight.data.std() == pytest.approx(
+        0.02, rel=0.02
+    )
     assert (nn.Linear(3, 2, rng=rng(), std=0.02).bias.data == 0).all()
     norm = nn.LayerNorm(4)
     assert (norm.weight.data == 1).all() and (norm.bias.data == 0).all()
@@ -194,7 +206,9 @@ def test_layers_agree_with_torch():
     ]
     for ours, theirs, x in pairs:
         shake(ours)
-        theirs.load_state_dict({name: torch.tensor(array.copy()) for name, array in nn.state(ours).items()})
+        theirs.load_state_dict(
+            {name: torch.tensor(array.copy()) for name, array in nn.state(ours).items()}
+        )
         value, expected = ours(x), theirs(torch.tensor(x))
         close(value, expected.detach().numpy(), 1e-4)
         cotangent = normal(*value.shape, seed=9)
@@ -224,7 +238,14 @@ class Model:
         self.me = self  # a cycle
 
 
-LEARNED = ["first.weight", "first.bias", "blocks.0.weight", "blocks.0.bias", "blocks.1.0.weight", "by_name.a"]
+LEARNED = [
+    "first.weight",
+    "first.bias",
+    "blocks.0.weight",
+    "blocks.0.bias",
+    "blocks.1.0.weight",
+    "by_name.a",
+]
 LEARNED = [*LEARNED, "by_name.b.weight"]
 
 

@@ -17,7 +17,9 @@ def test_every_op_has_cases():
     public = {
         name
         for name, value in vars(ops).items()
-        if inspect.isfunction(value) and not name.startswith("_") and value.__module__.startswith("minigen.")
+        if inspect.isfunction(value)
+        and not name.startswith("_")
+        and value.__module__.startswith("minigen.")
     }
     helpers = {"additive_mask", "attention_weights", "op", "joint_op", "ones"}
     assert public - helpers == {case.op for case in CASES}
@@ -25,7 +27,9 @@ def test_every_op_has_cases():
 
 @BY_LABEL
 def test_gradient(case, monkeypatch):
-    monkeypatch.setattr(winograd, "NUMBERS", 50)  # one image at a time: so that sums over several parts are seen
+    monkeypatch.setattr(
+        winograd, "NUMBERS", 50
+    )  # one image at a time: so that sums over several parts are seen
     monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
     check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
 
@@ -37,7 +41,9 @@ def test_gradient_where_nothing_is_contiguous(case):
     def transposed(*leaves):
         return ops.transpose(case.function(ops, *[ops.transpose(leaf) for leaf in leaves]))
 
-    check_gradients(transposed, *[np.ascontiguousarray(a.T) for a in case.arrays], rng=np.random.default_rng(2))
+    check_gradients(
+        transposed, *[np.ascontiguousarray(a.T) for a in case.arrays], rng=np.random.default_rng(2)
+    )
 
 
 @BY_LABEL
@@ -48,7 +54,9 @@ def test_float32_agrees_with_float64(case):
         value = case.function(ops, *tensors)
         cotangent = np.random.default_rng(3).standard_normal(value.shape)
         (value * cotangent).sum().backward()
-        assert value.dtype == dtype and all(t.grad.dtype == dtype and type(t.grad) is np.ndarray for t in tensors)
+        assert value.dtype == dtype and all(
+            t.grad.dtype == dtype and type(t.grad) is np.ndarray for t in tensors
+        )
         results.append([value.data, *[t.grad for t in tensors]])
     for single, double in zip(*results):
         np.testing.assert_allclose(single, double, rtol=2e-4, atol=2e-5)
@@ -68,7 +76,15 @@ def test_value_does_not_depend_on_recording(case):
 
 def test_extreme_values_stay_finite():
     x = mg.Tensor(np.array([-1e4, -100.0, 0.0, 100.0, 1e4], np.float32))
-    for function in (ops.sigmoid, ops.softplus, ops.silu, ops.gelu, ops.softmax, ops.log_softmax, ops.tanh):
+    for function in (
+        ops.sigmoid,
+        ops.softplus,
+        ops.silu,
+        ops.gelu,
+        ops.softmax,
+        ops.log_softmax,
+        ops.tanh,
+    ):
         x.grad = None
         y = function(x)
         y.sum().backward()
@@ -94,7 +110,9 @@ def test_dropout_keeps_the_mean_and_follows_its_generator():
     x = np.ones(100_000, np.float32)
     y = ops.dropout(x, 0.25, np.random.default_rng(0)).data
     assert set(np.unique(y)) == {0.0, np.float32(1) / np.float32(0.75)}
-    assert abs(y.mean() - 1) < 5 * (1 / 3 / 100_000) ** 0.5  # 5 standard errors: a false alarm in 2 million
+    assert (
+        abs(y.mean() - 1) < 5 * (1 / 3 / 100_000) ** 0.5
+    )  # 5 standard errors: a false alarm in 2 million
     assert np.array_equal(y, ops.dropout(x, 0.25, np.random.default_rng(0)).data)
     with pytest.raises(ValueError, match="dropout"):
         ops.dropout(x, 1.0, np.random.default_rng(0))
@@ -113,12 +131,16 @@ def test_a_mask_may_be_what_is_added_to_the_scores():
     mask = np.tril(np.ones((4, 4), bool))
     added = ops.additive_mask(mask)
     assert added.dtype == np.float32 and not added.flags.writeable
-    np.testing.assert_array_equal(ops.attention(qkv, 2, added).data, ops.attention(qkv, 2, mask).data)
+    np.testing.assert_array_equal(
+        ops.attention(qkv, 2, added).data, ops.attention(qkv, 2, mask).data
+    )
 
 
 def test_causal_attention_depends_on_the_past_only():
     mask = np.tril(np.ones((3, 3), bool))
-    matrix = dependency_matrix(lambda x: ops.attention(x, 1, mask), np.random.default_rng(0).standard_normal((1, 3, 6)))
+    matrix = dependency_matrix(
+        lambda x: ops.attention(x, 1, mask), np.random.default_rng(0).standard_normal((1, 3, 6))
+    )
     looks = matrix.reshape(3, 2, 3, 6).max(axis=(1, 3))
     assert (looks[~mask] == 0).all() and (looks[mask] > 0).all()
 
@@ -172,9 +194,12 @@ def test_group_norm_of_a_flat_image_is_zero(value):
 
 
 @pytest.mark.parametrize(
-    ("numbers", "multiplications", "expected"), [(10, 10, 5), (25, 0, 4), (200, 1, 1), (1, 100, 1), (0, 0, 7)]
+    ("numbers", "multiplications", "expected"),
+    [(10, 10, 5), (25, 0, 4), (200, 1, 1), (1, 100, 1), (0, 0, 7)],
 )
-def test_portions_cover_all_images_within_both_limits(numbers, multiplications, expected, monkeypatch):
+def test_portions_cover_all_images_within_both_limits(
+    numbers, multiplications, expected, monkeypatch
+):
     monkeypatch.setattr(winograd, "NUMBERS", 100)
     monkeypatch.setattr(winograd, "PRODUCT", 50)
     parts = [np.arange(7)[some] for some in winograd.portions(7, numbers, multiplications)]
@@ -217,28 +242,72 @@ K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
         (lambda: ops.mse_loss(A, W), ValueError, ["mse_loss", "(2, 3)", "(4, 5)"]),
         (lambda: ops.layer_norm(A, 4), ValueError, ["layer_norm", "(2, 3)", "4"]),
         (lambda: ops.attention(A.reshape(1, 2, 3), 2), ValueError, ["attention", "2 heads"]),
-        (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.zeros((2, 2), bool)), ValueError, ["mask"]),
-        (lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((2, 2), int)), ValueError, ["mask"]),
+        (
+            lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.zeros((2, 2), bool)),
+            ValueError,
+            ["mask"],
+        ),
+        (
+            lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((2, 2), int)),
+            ValueError,
+            ["mask"],
+        ),
         (lambda: ops.conv2d(IMAGE, W), ValueError, ["conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
-        (lambda: ops.conv2d(IMAGE, K, np.zeros((1, 3), np.float32)), ValueError, ["conv2d", "bias", "(1, 3)"]),
-        (lambda: ops.upsample_conv2d(IMAGE, W), ValueError, ["upsample_conv2d", "(1, 2, 5, 5)", "(4, 5)"]),
-        (lambda: ops.upsample_conv2d(IMAGE, K, np.zeros(2, np.float32)), ValueError, ["upsample_conv2d", "(2,)"]),
-        (lambda: ops.upsample_conv2d(IMAGE, K[:, :, :1, :1]), ValueError, ["upsample_conv2d", "3, 3", "(3, 2, 1, 1)"]),
-        (lambda: ops.upsample_conv2d(np.zeros((1, 2, 0, 3), np.float32), K), ValueError, ["upsample_conv2d", "pixels"]),
-        (lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))), ValueError, ["linear", "bias", "(2, 4)"]),
+        (
+            lambda: ops.conv2d(IMAGE, K, np.zeros((1, 3), np.float32)),
+            ValueError,
+            ["conv2d", "bias", "(1, 3)"],
+        ),
+        (
+            lambda: ops.upsample_conv2d(IMAGE, W),
+            ValueError,
+            ["upsample_conv2d", "(1, 2, 5, 5)", "(4, 5)"],
+        ),
+        (
+            lambda: ops.upsample_conv2d(IMAGE, K, np.zeros(2, np.float32)),
+            ValueError,
+            ["upsample_conv2d", "(2,)"],
+        ),
+        (
+            lambda: ops.upsample_conv2d(IMAGE, K[:, :, :1, :1]),
+            ValueError,
+            ["upsample_conv2d", "3, 3", "(3, 2, 1, 1)"],
+        ),
+        (
+            lambda: ops.upsample_conv2d(np.zeros((1, 2, 0, 3), np.float32), K),
+            ValueError,
+            ["upsample_conv2d", "pixels"],
+        ),
+        (
+            lambda: ops.linear(A, np.zeros((4, 3)), np.zeros((2, 4))),
+            ValueError,
+            ["linear", "bias", "(2, 4)"],
+        ),
         (lambda: ops.group_norm(IMAGE, 0), ValueError, ["group_norm", "(1, 2, 5, 5)"]),
         (lambda: ops.group_norm(A[0], 1), ValueError, ["group_norm", "(3,)"]),
         (lambda: ops.transpose(A, (3, 2)), ValueError, ["transpose", "(2, 3)"]),
         (lambda: ops.pow(A, [1, 2]), TypeError, ["pow", "(2,)"]),
         (lambda: ops.mse_loss(A, 0.0), ValueError, ["mse_loss", "(2, 3)"]),
-        (lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)), ValueError, ["conv2d", "7x7"]),
+        (
+            lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)),
+            ValueError,
+            ["conv2d", "7x7"],
+        ),
         (lambda: ops.group_norm(IMAGE, 3), ValueError, ["group_norm", "3 groups"]),
         (lambda: ops.avg_pool2d(IMAGE, 2), ValueError, ["avg_pool2d", "2"]),
         (lambda: ops.mean(np.zeros((0, 3), np.float32)), ValueError, ["mean"]),
-        (lambda: ops.cross_entropy(A, np.array([0, 3])), IndexError, ["cross_entropy", "0 to 3", "0 to 2"]),
+        (
+            lambda: ops.cross_entropy(A, np.array([0, 3])),
+            IndexError,
+            ["cross_entropy", "0 to 3", "0 to 2"],
+        ),
         (lambda: ops.cross_entropy(A, np.array([-1, 0])), IndexError, ["cross_entropy", "-1"]),
         (lambda: ops.cross_entropy(A, np.array([0.0, 1.0])), TypeError, ["targets", "float"]),
-        (lambda: ops.cross_entropy(A, np.array([0])), ValueError, ["cross_entropy", "(2, 3)", "(1,)"]),
+        (
+            lambda: ops.cross_entropy(A, np.array([0])),
+            ValueError,
+            ["cross_entropy", "(2, 3)", "(1,)"],
+        ),
         (lambda: ops.embedding(np.array([4]), W), IndexError, ["embedding", "4", "0 to 3"]),
         (lambda: ops.embedding(np.array([-1]), W), IndexError, ["embedding", "-1"]),
         (lambda: ops.take(A, np.array([3]), 1), IndexError, ["take", "3", "0 to 2"]),

@@ -14,7 +14,9 @@ def parameters(dtype=np.float64):
     """A matrix, a vector and a scalar-like vector, in an order in which the matrix is not first."""
     r = np.random.default_rng(0)
     shapes = {"bias": (3,), "weight": (3, 2), "scale": (1,), "kernel": (2, 1, 2, 2)}
-    return {name: mg.Tensor(r.standard_normal(shape).astype(dtype)) for name, shape in shapes.items()}
+    return {
+        name: mg.Tensor(r.standard_normal(shape).astype(dtype)) for name, shape in shapes.items()
+    }
 
 
 def gradients(step, found):
@@ -80,7 +82,9 @@ def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_scale():
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_agrees_with_torch(name):
     torch = pytest.importorskip("torch")
-    ours = {key: p for key, p in parameters(np.float32).items() if p.ndim > 1}  # torch would decay vectors too
+    ours = {
+        key: p for key, p in parameters(np.float32).items() if p.ndim > 1
+    }  # torch would decay vectors too
     theirs = {key: torch.nn.Parameter(torch.tensor(p.numpy())) for key, p in ours.items()}
     settings = {
         "SGD": {"lr": 0.1, "momentum": 0.9},
@@ -116,7 +120,9 @@ def test_a_step_between_forward_and_backward_leaves_the_gradient_of_the_old_valu
     w = mg.Tensor(np.array([[2.0, -1.0]]))
     x = np.array([[3.0, 5.0]])
     optimizer = optim.SGD({"w": w}, lr=1.0)
-    loss = (ops.linear(x, w) ** 2 * w.sum()).sum()  # d/dw = 2 s x sum(w) + s^2 with s = w x = 1, sum(w) = 1
+    loss = (
+        ops.linear(x, w) ** 2 * w.sum()
+    ).sum()  # d/dw = 2 s x sum(w) + s^2 with s = w x = 1, sum(w) = 1
     w.grad = np.array([[10.0, 10.0]])
     optimizer.step()
     assert (w.data == [[-8.0, -11.0]]).all()
@@ -217,7 +223,9 @@ def test_a_gradient_that_is_no_number_names_its_parameter_and_changes_nothing(ba
 # -- state, schedule, average -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, settings", [("SGD", {"lr": 0.1, "momentum": 0.9}), ("AdamW", {"lr": 0.01})])
+@pytest.mark.parametrize(
+    "name, settings", [("SGD", {"lr": 0.1, "momentum": 0.9}), ("AdamW", {"lr": 0.01})]
+)
 def test_an_optimizer_continues_from_its_state_exactly(name, settings):
     whole = parameters(np.float32)
     run(getattr(optim, name)(whole, **settings), whole, 6)

@@ -8,7 +8,12 @@ import pytest
 from minigen import sampling, schedules
 from minigen.oracles import EnumerableWorld, GaussianMixture, IdealDenoiser
 
-SCHEDULES = [schedules.linear(), schedules.cosine(), schedules.variance_exploding(), schedules.flow()]
+SCHEDULES = [
+    schedules.linear(),
+    schedules.cosine(),
+    schedules.variance_exploding(),
+    schedules.flow(),
+]
 TIMES = (0.001, 0.2, 0.6, 0.95, np.array([0.01, 0.3, 0.5, 0.7, 0.99]))
 
 
@@ -40,23 +45,43 @@ def test_noisy_density_and_denoiser_by_integration(schedule, t):
     prior = np.exp(world.log_prob(clean[:, None])) * (clean[1] - clean[0])
     assert prior.sum() == pytest.approx(1, abs=1e-10)
     for x in (-1.2, 0.4, 2.5):
-        joint = prior * np.exp(-((x - alpha * clean) ** 2) / (2 * sigma**2)) / np.sqrt(2 * np.pi * sigma**2)
+        joint = (
+            prior
+            * np.exp(-((x - alpha * clean) ** 2) / (2 * sigma**2))
+            / np.sqrt(2 * np.pi * sigma**2)
+        )
         assert world.log_prob(np.array([[x]]), t)[0] == pytest.approx(np.log(joint.sum()), abs=1e-8)
-        assert world.denoise(np.array([[x]]), t)[0, 0] == pytest.approx(joint @ clean / joint.sum(), abs=1e-8)
+        assert world.denoise(np.array([[x]]), t)[0, 0] == pytest.approx(
+            joint @ clean / joint.sum(), abs=1e-8
+        )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 def test_score_is_the_slope_of_log_prob_and_tweedie_gives_the_denoiser(schedule):
     world, x, h = mixture(schedule), np.random.default_rng(0).standard_normal((5, 2)), 1e-5
     for t in TIMES:
-        slopes = [(world.log_prob(x + h * e, t) - world.log_prob(x - h * e, t)) / (2 * h) for e in np.eye(2)]
-        np.testing.assert_allclose(world.score(x, t), np.stack(slopes, axis=-1), atol=1e-6, rtol=1e-6)
-        alpha, sigma = schedules.spread(schedule.alpha(t), x), schedules.spread(schedule.sigma(t), x)
-        np.testing.assert_allclose(alpha * world.denoise(x, t), x + sigma**2 * world.score(x, t), atol=1e-9)
+        slopes = [
+            (world.log_prob(x + h * e, t) - world.log_prob(x - h * e, t)) / (2 * h)
+            for e in np.eye(2)
+        ]
+        np.testing.assert_allclose(
+            world.score(x, t), np.stack(slopes, axis=-1), atol=1e-6, rtol=1e-6
+        )
+        alpha, sigma = (
+            schedules.spread(schedule.alpha(t), x),
+            schedules.spread(schedule.sigma(t), x),
+        )
+        np.testing.assert_allclose(
+            alpha * world.denoise(x, t), x + sigma**2 * world.score(x, t), atol=1e-9
+        )
 
 
 def test_one_time_for_each_example_is_the_same_as_one_by_one():
-    world, x, t = mixture(schedules.cosine()), np.random.default_rng(0).standard_normal((5, 2)), TIMES[-1]
+    world, x, t = (
+        mixture(schedules.cosine()),
+        np.random.default_rng(0).standard_normal((5, 2)),
+        TIMES[-1],
+    )
     for method in (world.log_prob, world.score, world.denoise):
         singly = np.concatenate([method(x[i : i + 1], float(t[i])) for i in range(5)])
         np.testing.assert_allclose(method(x, t), singly, rtol=1e-12)
@@ -64,14 +89,18 @@ def test_one_time_for_each_example_is_the_same_as_one_by_one():
 
 def test_where_no_signal_is_left_the_answer_is_the_mean():
     world = mixture(schedules.flow())
-    np.testing.assert_allclose(world.denoise(np.array([[5.0, -5.0]]), 1.0), [world.weights @ world.means])
+    np.testing.assert_allclose(
+        world.denoise(np.array([[5.0, -5.0]]), 1.0), [world.weights @ world.means]
+    )
     np.testing.assert_allclose(world.denoise(np.array([[2.0, 1.0]]), 0.0), [[2.0, 1.0]])
 
 
 def test_isotropic_variances_are_the_same_as_matrices():
     means, x = [[0.0, 1.0], [2.0, 2.0]], np.random.default_rng(0).standard_normal((4, 2))
     by_matrix = GaussianMixture(means, [0.3 * np.eye(2), 2.0 * np.eye(2)])
-    np.testing.assert_allclose(GaussianMixture(means, [0.3, 2.0]).log_prob(x), by_matrix.log_prob(x))
+    np.testing.assert_allclose(
+        GaussianMixture(means, [0.3, 2.0]).log_prob(x), by_matrix.log_prob(x)
+    )
     same = GaussianMixture(means, 0.5).log_prob(x)
     np.testing.assert_allclose(same, GaussianMixture(means, [0.5, 0.5]).log_prob(x))
 
@@ -81,7 +110,11 @@ def test_mixture_samples_have_its_moments():
     world, n = mixture(), 40_000
     x = world.sample(n, np.random.default_rng(2))
     mean = world.weights @ world.means
-    second = np.einsum("k,kde->de", world.weights, world.covariances + world.means[:, :, None] * world.means[:, None])
+    second = np.einsum(
+        "k,kde->de",
+        world.weights,
+        world.covariances + world.means[:, :, None] * world.means[:, None],
+    )
     products = x[:, [0, 0, 1]] * x[:, [0, 1, 1]]
     expected = second[[0, 0, 1], [0, 1, 1]]
     assert np.all(abs(x.mean(0) - mean) < 4 * x.std(0) / np.sqrt(n))
@@ -125,7 +158,10 @@ def test_ideal_denoiser_is_the_limit_of_narrow_gaussians(schedule):
 
 def test_ideal_denoiser_at_both_ends():
     points = np.random.default_rng(0).standard_normal((20, 3))
-    ideal, x = IdealDenoiser(points, schedules.flow()), np.random.default_rng(1).standard_normal((6, 3))
+    ideal, x = (
+        IdealDenoiser(points, schedules.flow()),
+        np.random.default_rng(1).standard_normal((6, 3)),
+    )
     nearest = points[((x[:, None] - points) ** 2).sum(-1).argmin(-1)]
     np.testing.assert_allclose(ideal.denoise(x, 0.0), nearest, atol=1e-12)
     np.testing.assert_allclose(ideal.denoise(x, 1.0), np.tile(points.mean(0), (6, 1)), atol=1e-12)
@@ -136,7 +172,12 @@ def test_sampling_with_the_ideal_denoiser_returns_the_data():
     schedule, rng = schedules.cosine(), np.random.default_rng(0)
     points = rng.standard_normal((10, 4))
     start = rng.standard_normal((50, 4))
-    x = sampling.run(start, schedule.grid(50)[::-1], IdealDenoiser(points, schedule).denoise, sampling.ddim(schedule))
+    x = sampling.run(
+        start,
+        schedule.grid(50)[::-1],
+        IdealDenoiser(points, schedule).denoise,
+        sampling.ddim(schedule),
+    )
     distance = np.sqrt(((x[:, None] - points) ** 2).sum(-1)).min(-1)
     assert np.quantile(distance, 0.9) < 1e-3
 
@@ -155,7 +196,9 @@ def test_world_probabilities_sum_to_one_and_follow_the_energy():
     world = EnumerableWorld()
     assert world.probabilities.sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_array_equal(world.index(world.strings), np.arange(256))
-    flat, palindrome, broken = np.array([[0] * 8, [1, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 1, 0]])
+    flat, palindrome, broken = np.array(
+        [[0] * 8, [1, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 1, 0]]
+    )
     log_p = world.log_prob(np.stack([flat, palindrome, broken]))
     assert log_p[0] - log_p[1] == pytest.approx(2 * 0.4 + 2 * 0.2)  # two neighbours, two ones
     assert log_p[1] - log_p[2] == pytest.approx(0.4 + 2 * 1.0)  # one neighbour, two mirrored pairs
@@ -164,10 +207,14 @@ def test_world_probabilities_sum_to_one_and_follow_the_energy():
 def test_every_order_gives_the_same_likelihood():
     small = EnumerableWorld(4)
     for order in itertools.permutations(range(4)):
-        np.testing.assert_allclose(small.chain_rule(small.strings, order).sum(-1), small.log_prob(small.strings))
+        np.testing.assert_allclose(
+            small.chain_rule(small.strings, order).sum(-1), small.log_prob(small.strings)
+        )
     world, rng = EnumerableWorld(), np.random.default_rng(0)
     for order in [None, *(rng.permutation(8) for _ in range(10))]:
-        np.testing.assert_allclose(world.chain_rule(world.strings, order).sum(-1), world.log_prob(world.strings))
+        np.testing.assert_allclose(
+            world.chain_rule(world.strings, order).sum(-1), world.log_prob(world.strings)
+        )
 
 
 def test_conditionals_by_brute_force():
@@ -175,9 +222,13 @@ def test_conditionals_by_brute_force():
     x, known = rng.integers(0, 2, (20, 5)), rng.random((20, 5)) < 0.5
     answer = world.conditionals(np.where(known, x, 99), known)  # what is not known is not read
     for b, i, v in itertools.product(range(20), range(5), range(2)):
-        fits = [p for s, p in zip(world.strings, world.probabilities) if np.all((s == x[b]) | ~known[b])]
+        fits = [
+            p for s, p in zip(world.strings, world.probabilities) if np.all((s == x[b]) | ~known[b])
+        ]
         with_v = [
-            p for s, p in zip(world.strings, world.probabilities) if np.all((s == x[b]) | ~known[b]) and s[i] == v
+            p
+            for s, p in zip(world.strings, world.probabilities)
+            if np.all((s == x[b]) | ~known[b]) and s[i] == v
         ]
         assert np.exp(answer[b, i, v]) == pytest.approx(sum(with_v) / sum(fits), abs=1e-12)
 
@@ -205,9 +256,9 @@ def test_parity_is_seen_by_all_symbols_together_only():
         answer = np.exp(world.conditionals(world.strings, np.array(known)))
         if sum(known) < 3:
             np.testing.assert_allclose(answer[:, ~np.array(known)], 0.5)
-    assert np.exp(world.conditionals(np.zeros((1, 4), int), np.array([1, 1, 1, 0], bool)))[0, 3, 0] == pytest.approx(
-        np.e / (np.e + 1)
-    )
+    assert np.exp(world.conditionals(np.zeros((1, 4), int), np.array([1, 1, 1, 0], bool)))[
+        0, 3, 0
+    ] == pytest.approx(np.e / (np.e + 1))
 
 
 def test_entropy_kl_and_total_variation():

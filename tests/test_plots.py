@@ -20,7 +20,11 @@ def luminance(colour: str) -> float:
 
 def deuteranope(colour: str) -> np.ndarray:
     """The colour as people without the middle cones see it (Machado et al. 2009, severity 1), sRGB taken as linear."""
-    matrix = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    matrix = [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
     return np.clip(np.array(matrix) @ matplotlib.colors.to_rgb(colour), 0, 1)
 
 
@@ -45,9 +49,11 @@ def test_image_grid_shows_every_image_on_one_scale(shape):
     assert len(figure.axes) == 9 and len(shown) == 7
     assert {image.get_clim() for image in shown} == {(0, images.max())}
     np.testing.assert_array_equal(shown[4].get_array(), images[4].reshape(8, 8))
-    assert {image.get_clim() for axes in plots.image_grid(images, limits=(-1, 1)).axes for image in axes.images} == {
-        (-1, 1)
-    }
+    assert {
+        image.get_clim()
+        for axes in plots.image_grid(images, limits=(-1, 1)).axes
+        for image in axes.images
+    } == {(-1, 1)}
     with pytest.raises(ValueError, match=r"\(3, 8\)"):
         plots.image_grid(np.zeros((3, 8)))
 
@@ -55,7 +61,12 @@ def test_image_grid_shows_every_image_on_one_scale(shape):
 def test_curves_have_labels_colours_and_a_band():
     x = np.linspace(0, 1, 5)
     figure = plots.curves(
-        {"a": x, "b": (x, x**2, 0.1 * x)}, "step", "nats", title="loss", colours={"b": plots.TRUTH}, yscale="log"
+        {"a": x, "b": (x, x**2, 0.1 * x)},
+        "step",
+        "nats",
+        title="loss",
+        colours={"b": plots.TRUTH},
+        yscale="log",
     )
     (axes,) = figure.axes
     a, b = axes.lines
@@ -66,7 +77,10 @@ def test_curves_have_labels_colours_and_a_band():
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title("left"), axes.get_yscale()) == (
         "step", "nats", "loss", "log",
     )  # fmt: skip
-    assert len(axes.collections) == 1 and [t.get_text() for t in axes.get_legend().get_texts()] == ["a", "b"]
+    assert len(axes.collections) == 1 and [t.get_text() for t in axes.get_legend().get_texts()] == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_figure_is_the_same_png_every_time():
@@ -79,7 +93,9 @@ def test_gif_keeps_frames_order_and_duration():
     for k, frame in enumerate(frames):
         frame[0, k] = (200, 30, 30)
     gif = plots.gif(frames, seconds=2.0)
-    assert gif == plots.gif(frames, seconds=2.0) and b"NETSCAPE" in gif, "the same bytes, and it loops"
+    assert gif == plots.gif(frames, seconds=2.0) and b"NETSCAPE" in gif, (
+        "the same bytes, and it loops"
+    )
     picture = Image.open(io.BytesIO(gif))
     assert picture.format == "GIF" and picture.n_frames == 5
     durations = []
@@ -96,7 +112,9 @@ def test_gif_keeps_frames_order_and_duration():
 
 def test_animate_draws_every_state_and_paper_stays_white():
     states = (np.random.default_rng(k).normal(size=(30, 2)) for k in range(4))
-    gif = plots.animate(states, plots.points(plots.AUTOREGRESSIVE, background=np.zeros((5, 2))), labels="abcd")
+    gif = plots.animate(
+        states, plots.points(plots.AUTOREGRESSIVE, background=np.zeros((5, 2))), labels="abcd"
+    )
     picture = Image.open(io.BytesIO(gif))
     assert picture.n_frames == 4
     frames = [np.asarray((picture.seek(k), picture.convert("RGB"))[1]) for k in range(4)]
@@ -111,4 +129,6 @@ def test_tiles_put_images_in_rows():
         plots.tiles(columns=3, limits=(0, 4))(axes, images)
     mosaic = axes.images[0].get_array()
     assert mosaic.shape == (6, 9)
-    np.testing.assert_array_equal(mosaic[:, ::3], [[0, 1, 2], [0, 1, 2], [0, 0, 0], [3, 4, 0], [3, 4, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(
+        mosaic[:, ::3], [[0, 1, 2], [0, 1, 2], [0, 0, 0], [3, 4, 0], [3, 4, 0], [0, 0, 0]]
+    )

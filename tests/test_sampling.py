@@ -48,7 +48,9 @@ def exact_ode(schedule, x, start, t):
     """Where the probability-flow ODE of N(MEAN, STD^2) carries x from `start` to t: its quantile never changes."""
 
     def marginal(t):
-        return schedule.alpha(t) * MEAN, np.sqrt(schedule.alpha(t) ** 2 * STD**2 + schedule.sigma(t) ** 2)
+        return schedule.alpha(t) * MEAN, np.sqrt(
+            schedule.alpha(t) ** 2 * STD**2 + schedule.sigma(t) ** 2
+        )
 
     (from_mean, from_std), (to_mean, to_std) = marginal(start), marginal(t)
     return to_mean + (x - from_mean) * to_std / from_std
@@ -57,7 +59,12 @@ def exact_ode(schedule, x, start, t):
 def exact_variance(schedule, make, steps, std):
     """Variance of the sample of `make(noise)` for data N(0, std^2): row j has the j-th unit noise and no other."""
     unit = np.eye(steps)[:, :, None]  # [which noise, row, 1]
-    x = run(schedule.prior_std * unit[0], schedule.grid(steps)[::-1], gaussian(schedule, 0, std), make(unit[1:]))
+    x = run(
+        schedule.prior_std * unit[0],
+        schedule.grid(steps)[::-1],
+        gaussian(schedule, 0, std),
+        make(unit[1:]),
+    )
     return float((x**2).sum())
 
 
@@ -81,7 +88,9 @@ def test_walk_yields_every_state_and_run_the_last():
 
 
 @every
-@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("euler", 1), ("heun", 2), ("multistep", 2)])
+@pytest.mark.parametrize(
+    ("name", "order"), [("ddim", 1), ("euler", 1), ("heun", 2), ("multistep", 2)]
+)
 def test_order_of_convergence(schedule, name, order):
     # The walk starts inside the range, at 0.99, so that no clip at t = 1 enters; multistep walks evenly in log-SNR.
     denoise = gaussian(schedule)
@@ -95,7 +104,9 @@ def test_order_of_convergence(schedule, name, order):
     errors = []
     for steps in (200, 400):
         if name == "multistep":
-            times = schedule.time(np.linspace(schedule.log_snr(0.99), schedule.log_snr(0.01), steps + 1))
+            times = schedule.time(
+                np.linspace(schedule.log_snr(0.99), schedule.log_snr(0.01), steps + 1)
+            )
         else:
             times = 0.99 * schedule.grid(steps)[::-1]
         result = run(x, times, denoise, make())
@@ -110,7 +121,8 @@ def test_runge_kutta_is_of_order_four():
         return x * np.cos(t)
 
     errors = [
-        abs(run(np.ones(1), np.linspace(0, 3, n), slope, runge_kutta(slope))[0] - np.exp(np.sin(3))) for n in (81, 161)
+        abs(run(np.ones(1), np.linspace(0, 3, n), slope, runge_kutta(slope))[0] - np.exp(np.sin(3)))
+        for n in (81, 161)
     ]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.1)
 
@@ -120,24 +132,37 @@ def test_from_pure_noise_to_data(schedule):
     x = schedule.prior_std * np.linspace(-2, 2, 11)[:, None]
     denoise, times = gaussian(schedule), schedule.grid(400)[::-1]
     exact = exact_ode(schedule, x, 1.0, 0.0)
-    bounds = {ddim(schedule): 1e-2, euler(schedule): 1e-1, heun(schedule, denoise): 5e-4, multistep(schedule): 5e-4}
+    bounds = {
+        ddim(schedule): 1e-2,
+        euler(schedule): 1e-1,
+        heun(schedule, denoise): 5e-4,
+        multistep(schedule): 5e-4,
+    }
     for commit, bound in bounds.items():
         assert abs(run(x, times, denoise, commit) - exact).max() < bound
 
 
 @every
 def test_slope_of_the_ode_is_drift_and_score(schedule):
-    world, x = GaussianMixture([[0.3], [-1.0]], 0.2, schedule=schedule), np.linspace(-2, 2, 9)[:, None]
+    world, x = (
+        GaussianMixture([[0.3], [-1.0]], 0.2, schedule=schedule),
+        np.linspace(-2, 2, 9)[:, None],
+    )
     for t in (0.01, 0.3, 0.8, 0.99):
         expected = schedule.f(t) * x - schedule.g2(t) / 2 * world.score(x, t)
         scale = abs(schedule.f(t) * x).max() + abs(expected).max()
-        np.testing.assert_allclose(sampling.ode_slope(schedule, x, world.denoise(x, t), t), expected, atol=1e-9 * scale)
+        np.testing.assert_allclose(
+            sampling.ode_slope(schedule, x, world.denoise(x, t), t), expected, atol=1e-9 * scale
+        )
 
 
 def test_a_commit_of_multistep_can_walk_twice():
     schedule, x = schedules.cosine(), np.ones((2, 1))
     denoise, commit = gaussian(schedule), multistep(schedule)
-    for times in (schedule.grid(10)[::-1], schedule.grid(10)[:4:-1]):  # to t = 0, and only to t = 1/2
+    for times in (
+        schedule.grid(10)[::-1],
+        schedule.grid(10)[:4:-1],
+    ):  # to t = 0, and only to t = 1/2
         first = run(x, times, denoise, commit)
         np.testing.assert_array_equal(run(x, times, denoise, commit), first)
 
@@ -160,10 +185,14 @@ def test_ancestral_is_ddpm_equation_11():
 
 
 def test_ddim_by_hand():
-    schedule = schedules.flow()  # from t = 1/2 to 1/4 with x = 1, clean = 0.5: noise = (1 - 0.25) / 0.5
+    schedule = (
+        schedules.flow()
+    )  # from t = 1/2 to 1/4 with x = 1, clean = 0.5: noise = (1 - 0.25) / 0.5
     x, clean = np.array([[1.0]]), np.array([[0.5]])
     assert ddim(schedule)(x, clean, 0.5, 0.25) == pytest.approx(0.75 * 0.5 + 0.25 * 1.5)
-    variance = 0.25 * (0.25 / 0.5) ** 2 * (0.5**2 - (0.5 / 0.75) ** 2 * 0.25**2)  # eta^2 sigma_s^2/sigma_t^2 sigma_ts^2
+    variance = (
+        0.25 * (0.25 / 0.5) ** 2 * (0.5**2 - (0.5 / 0.75) ** 2 * 0.25**2)
+    )  # eta^2 sigma_s^2/sigma_t^2 sigma_ts^2
     kept = np.sqrt(0.25**2 - variance)
     got = ddim(schedule, eta=0.5, noise=[np.array([[2.0]])])(x, clean, 0.5, 0.25)
     assert got == pytest.approx(0.75 * 0.5 + kept * 1.5 + np.sqrt(variance) * 2)
@@ -172,7 +201,11 @@ def test_ddim_by_hand():
 @every
 def test_ddim_with_eta_1_is_ancestral_with_the_small_variance(schedule):
     rng = np.random.default_rng(0)
-    x, noise, times = rng.standard_normal((5, 1)), rng.standard_normal((19, 5, 1)), schedule.grid(20)[::-1]
+    x, noise, times = (
+        rng.standard_normal((5, 1)),
+        rng.standard_normal((19, 5, 1)),
+        schedule.grid(20)[::-1],
+    )
     one = run(x, times, gaussian(schedule), ddim(schedule, eta=1.0, noise=noise))
     other = run(x, times, gaussian(schedule), ancestral(schedule, noise=noise))
     np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
@@ -192,7 +225,9 @@ def test_variance_of_ancestral_samples_tends_to_that_of_the_data(schedule, varia
 @pytest.mark.parametrize("schedule", SCHEDULES[:1] + SCHEDULES[2:4], ids=lambda s: type(s).__name__)
 def test_variance_of_the_reverse_sde_tends_to_that_of_the_data(schedule):
     first, second = (
-        exact_variance(schedule, lambda noise: euler_maruyama(schedule, noise=noise), steps, STD) / STD**2 - 1
+        exact_variance(schedule, lambda noise: euler_maruyama(schedule, noise=noise), steps, STD)
+        / STD**2
+        - 1
         for steps in (250, 500)
     )
     assert abs(second) < 2e-3 and abs(second) < 0.7 * abs(first)
@@ -202,11 +237,20 @@ def test_variance_of_the_reverse_sde_tends_to_that_of_the_data(schedule):
 def test_the_two_variances_are_exact_for_the_data_they_are_made_for(steps):
     # DDPM section 3.2: large if the data are N(0, I), small if they are one point.
     schedule = schedules.cosine()
-    got = exact_variance(schedule, lambda noise: ancestral(schedule, variance="large", noise=noise), steps, 1.0)
-    assert got == pytest.approx(schedule.alpha_bar(1 / steps), rel=1e-9)  # the last step adds nothing
+    got = exact_variance(
+        schedule, lambda noise: ancestral(schedule, variance="large", noise=noise), steps, 1.0
+    )
+    assert got == pytest.approx(
+        schedule.alpha_bar(1 / steps), rel=1e-9
+    )  # the last step adds nothing
     point = np.array([[0.7]])
     rng = np.random.default_rng(0)
-    states = walk(rng.standard_normal((1, 1)), schedule.grid(steps)[::-1], lambda x, t: point, ancestral(schedule, rng))
+    states = walk(
+        rng.standard_normal((1, 1)),
+        schedule.grid(steps)[::-1],
+        lambda x, t: point,
+        ancestral(schedule, rng),
+    )
     assert list(states)[-1] == pytest.approx(0.7)
 
 
@@ -234,7 +278,9 @@ def test_langevin_settles_in_its_exact_stationary_distribution():
     schedule, t, step, chains = schedules.cosine(), 0.5, 0.4, 4000
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     denoise, x = gaussian(schedule), np.zeros((chains, 1))
-    x = langevin(schedule, denoise, np.random.default_rng(0), repeats=100, step=step)(x, denoise(x, t), t, t)
+    x = langevin(schedule, denoise, np.random.default_rng(0), repeats=100, step=step)(
+        x, denoise(x, t), t, t
+    )
     marginal = alpha**2 * STD**2 + sigma**2
     variance = step * sigma**2 / (1 - (1 - step * sigma**2 / (2 * marginal)) ** 2)
     assert abs(x.mean() - alpha * MEAN) < 4 * np.sqrt(variance / chains)
@@ -249,7 +295,12 @@ def test_langevin_ends_with_the_last_prediction():
         asked.append(t)
         return np.full_like(x, len(asked))
 
-    x = run(np.ones((2, 1)), [0.8, 0.4, 0.0], denoise, langevin(schedule, denoise, np.random.default_rng(0), repeats=3))
+    x = run(
+        np.ones((2, 1)),
+        [0.8, 0.4, 0.0],
+        denoise,
+        langevin(schedule, denoise, np.random.default_rng(0), repeats=3),
+    )
     assert asked == [0.8] * 4 + [0.4] * 4
     np.testing.assert_array_equal(x, 8)
 
@@ -260,7 +311,12 @@ def test_annealed_langevin_finds_both_modes():
     world = GaussianMixture([[-2.0], [2.0]], 0.04, [0.3, 0.7], schedule)
     rng = np.random.default_rng(0)
     x = schedule.prior_std * rng.standard_normal((2000, 1))
-    x = run(x, schedule.grid(60)[::-1], world.denoise, langevin(schedule, world.denoise, rng, repeats=20, step=0.3))
+    x = run(
+        x,
+        schedule.grid(60)[::-1],
+        world.denoise,
+        langevin(schedule, world.denoise, rng, repeats=20, step=0.3),
+    )
     assert np.mean(x < 0) == pytest.approx(0.3, abs=0.08)
     assert np.all(abs(abs(x) - 2) < 1.2)
 
@@ -284,8 +340,12 @@ def test_every_step_keeps_float32(schedule):
         langevin(schedule, denoise, rng),
         sampling.inpaint(ddim(schedule), schedule, x, x > 0, rng),
     ):
-        for state in walk(x, schedule.grid(3)[::-1], sampling.guidance(denoise, denoise, 1.5), commit):
-            assert state.dtype == np.float32 and state.shape == x.shape and np.all(np.isfinite(state))
+        for state in walk(
+            x, schedule.grid(3)[::-1], sampling.guidance(denoise, denoise, 1.5), commit
+        ):
+            assert (
+                state.dtype == np.float32 and state.shape == x.shape and np.all(np.isfinite(state))
+            )
 
 
 def test_steps_refuse_bad_arguments():
@@ -316,7 +376,9 @@ def test_inpainting_keeps_the_known_and_follows_it():
     world = GaussianMixture([[0.0, 0.0]], [[[1.0, 0.95], [0.95, 1.0]]], schedule=schedule)
     known, mask = np.array([[1.5, np.nan]]), np.array([[True, False]])
     commit = sampling.inpaint(ancestral(schedule, rng), schedule, known, mask, rng)
-    states = list(walk(rng.standard_normal((2000, 2)), schedule.grid(100)[::-1], world.denoise, commit))
+    states = list(
+        walk(rng.standard_normal((2000, 2)), schedule.grid(100)[::-1], world.denoise, commit)
+    )
     np.testing.assert_array_equal(states[-1][:, 0], 1.5)
     assert 0.9 < states[-1][:, 1].mean() < 1.5
     level = states[49][:, 0]  # t = 0.5: five standard errors
@@ -335,7 +397,9 @@ def test_denoising_in_many_ancestral_steps_draws_from_the_posterior():
     # 20,000 draws; five standard errors plus the bias of 400 steps (2% of the variance).
     schedule, n, noise_std = schedules.cosine(), 20_000, 0.7
     commit = ancestral(schedule, np.random.default_rng(0))
-    x = sampling.denoise_image(gaussian(schedule), schedule, np.ones((n, 1)), noise_std, 400, commit)
+    x = sampling.denoise_image(
+        gaussian(schedule), schedule, np.ones((n, 1)), noise_std, 400, commit
+    )
     gain = STD**2 / (STD**2 + noise_std**2)
     assert x.mean() == pytest.approx(MEAN + gain * (1 - MEAN), abs=5 * STD / np.sqrt(n))
     assert x.var() / (gain * noise_std**2) == pytest.approx(1, abs=0.02 + 5 * np.sqrt(2 / n))
@@ -346,10 +410,14 @@ def test_posterior_mean_has_the_least_error_and_more_steps_pay_for_sharpness():
     world = GaussianMixture([[-1.0], [1.0]], 0.01, schedule=schedule)
     clean = world.sample(n, rng)
     observed = clean + 0.8 * rng.standard_normal((n, 1))
-    one, many = (sampling.denoise_image(world.denoise, schedule, observed, 0.8, steps) for steps in (1, 50))
+    one, many = (
+        sampling.denoise_image(world.denoise, schedule, observed, 0.8, steps) for steps in (1, 50)
+    )
     error = [((x - clean) ** 2).mean() for x in (observed, one, many)]
     assert error[1] < error[2] < error[0]
-    assert np.mean(abs(abs(many) - 1) < 0.4) > np.mean(abs(abs(one) - 1) < 0.4) + 0.2  # sharp: near a mode
+    assert (
+        np.mean(abs(abs(many) - 1) < 0.4) > np.mean(abs(abs(one) - 1) < 0.4) + 0.2
+    )  # sharp: near a mode
     with pytest.raises(ValueError, match="noise_std must be"):
         sampling.denoise_image(world.denoise, schedule, observed, 0.0)
 
@@ -358,7 +426,10 @@ def test_denoising_real_digits_beats_the_best_linear_filter():
     # The posterior mean of one Gaussian is the best linear (Wiener) filter; ten Gaussians, one for each digit, know
     # more. 360 test images, peak-to-peak 2; measured 16.2 and 17.8 dB where the noise alone has 10.4.
     digits, schedule, noise_std = data.digits(), schedules.cosine(), 0.6
-    train, test = (data.to_signed(x).reshape(len(x), -1).astype(np.float64) for x in (digits.train, digits.test))
+    train, test = (
+        data.to_signed(x).reshape(len(x), -1).astype(np.float64)
+        for x in (digits.train, digits.test)
+    )
     observed = test + noise_std * np.random.default_rng(0).standard_normal(test.shape)
 
     def psnr(groups, ridge):
@@ -378,7 +449,9 @@ def test_encoding_and_decoding_returns_the_image_to_first_order(schedule):
     errors = []
     for steps in (200, 400):
         latent = sampling.encode(denoise, schedule, x, steps)
-        errors.append(abs(run(latent, schedule.grid(steps)[::-1], denoise, ddim(schedule)) - x).max())
+        errors.append(
+            abs(run(latent, schedule.grid(steps)[::-1], denoise, ddim(schedule)) - x).max()
+        )
     assert errors[1] < 0.02 and errors[0] / errors[1] == pytest.approx(2, abs=0.3)
 
 
@@ -413,9 +486,13 @@ NONE = -np.inf
 
 
 def test_temperature_by_hand():
-    np.testing.assert_allclose(probabilities(temperature(LOGITS[0], 0.5)), np.square([0.5, 0.3, 0.15, 0.05]) / 0.365)
+    np.testing.assert_allclose(
+        probabilities(temperature(LOGITS[0], 0.5)), np.square([0.5, 0.3, 0.15, 0.05]) / 0.365
+    )
     np.testing.assert_allclose(probabilities(temperature(LOGITS, 1.0)), np.exp(LOGITS))
-    np.testing.assert_array_equal(temperature(LOGITS, 0), [[0, NONE, NONE, NONE], [NONE, NONE, NONE, 0]])
+    np.testing.assert_array_equal(
+        temperature(LOGITS, 0), [[0, NONE, NONE, NONE], [NONE, NONE, NONE, 0]]
+    )
     np.testing.assert_array_equal(temperature(np.array([1.0, 2.0, 2.0]), 0), [NONE, 0, NONE])
     np.testing.assert_array_equal(probabilities(temperature(LOGITS, 1e-300)).argmax(-1), [0, 3])
     np.testing.assert_allclose(probabilities(temperature(LOGITS, 1e9)), 0.25, rtol=1e-6)
@@ -424,7 +501,9 @@ def test_temperature_by_hand():
 def test_top_k_by_hand():
     np.testing.assert_array_equal(top_k(LOGITS, 2) > NONE, [[1, 1, 0, 0], [0, 0, 1, 1]])
     np.testing.assert_array_equal(top_k(LOGITS, 99), LOGITS)
-    np.testing.assert_array_equal(top_k(np.zeros(4), 2) > NONE, [1, 1, 0, 0])  # exactly k, also when tied
+    np.testing.assert_array_equal(
+        top_k(np.zeros(4), 2) > NONE, [1, 1, 0, 0]
+    )  # exactly k, also when tied
     np.testing.assert_array_equal(top_k(LOGITS, 2)[0, :2], LOGITS[0, :2])
 
 
@@ -432,7 +511,9 @@ def test_top_p_by_hand():
     np.testing.assert_array_equal(top_p(LOGITS, 0.75) > NONE, [[1, 1, 0, 0], [0, 1, 1, 1]])
     np.testing.assert_array_equal(top_p(LOGITS, 1e-9) > NONE, [[1, 0, 0, 0], [0, 0, 0, 1]])
     np.testing.assert_array_equal(top_p(LOGITS, 1), LOGITS)
-    np.testing.assert_array_equal(top_p(np.zeros(4), 0.5) > NONE, [1, 1, 0, 0])  # two reach one half: no third
+    np.testing.assert_array_equal(
+        top_p(np.zeros(4), 0.5) > NONE, [1, 1, 0, 0]
+    )  # two reach one half: no third
     rare = np.array([0.0, -60.0])  # 1 + exp(-60) rounds to 1: p = 1 must still keep the rare token
     np.testing.assert_array_equal(top_p(rare, 1), rare)
 
@@ -448,7 +529,10 @@ def chi_square(tokens, expected):
     ("decode", "expected"),
     [
         (lambda l: l, [0.5, 0.3, 0.15, 0.05]),
-        (lambda l: temperature(l, 0.5), [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365]),
+        (
+            lambda l: temperature(l, 0.5),
+            [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365],
+        ),
         (lambda l: top_k(l, 2), [0.625, 0.375, 0, 0]),
         (lambda l: top_p(l, 0.9), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]),
     ],
@@ -490,7 +574,9 @@ def test_greedy_writing_is_deterministic_and_order_of_filters():
     np.testing.assert_array_equal(out, 0)
 
 
-@pytest.mark.parametrize("order", [range(9), [7, 0, 6, 1, 5, 2, 4, 3, None]], ids=["left to right", "outside in"])
+@pytest.mark.parametrize(
+    "order", [range(9), [7, 0, 6, 1, 5, 2, 4, 3, None]], ids=["left to right", "outside in"]
+)
 def test_autoregression_is_the_same_walk_and_is_exact_in_any_order(order):
     # Chi-square of 40,000 strings over 256 cells: above 366 about 1 in 150,000 by chance (the seed is fixed).
     world, n = EnumerableWorld(), 40_000
@@ -505,7 +591,12 @@ def test_autoregression_is_the_same_walk_and_is_exact_in_any_order(order):
 
 
 def test_decoding_refuses_bad_arguments():
-    for decode in (lambda l: temperature(l, 1), lambda l: top_k(l, 1), lambda l: top_p(l, 0.5), probabilities):
+    for decode in (
+        lambda l: temperature(l, 1),
+        lambda l: top_k(l, 1),
+        lambda l: top_p(l, 0.5),
+        probabilities,
+    ):
         for bad in ([0.0, np.nan], [0.0, np.inf], [NONE, NONE], 1.0):
             with pytest.raises(ValueError, match="logits"):
                 decode(np.array(bad))

@@ -32,7 +32,9 @@ def test_linear_between_the_grid_follows_the_ratio_of_gamma_functions():
     top = (1 - 1e-4) / step + 1
     for i in (1.5, 77.77, 500.5, 998.9):
         exact = i * math.log(step) + math.lgamma(top) - math.lgamma(top - i)
-        assert math.log(schedule.alpha_bar(i / 1000)) == pytest.approx(exact, rel=1e-2 / i**2, abs=1e-9)
+        assert math.log(schedule.alpha_bar(i / 1000)) == pytest.approx(
+            exact, rel=1e-2 / i**2, abs=1e-9
+        )
 
 
 @pytest.mark.filterwarnings("ignore:.*does not end in noise")
@@ -53,7 +55,9 @@ def test_cosine_is_nichol_and_dhariwal_with_their_clip():
     np.testing.assert_allclose(cosine().betas(1000), betas, rtol=1e-9)
     assert cosine().betas(1000)[-1] == pytest.approx(0.999, abs=1e-12)
     assert cosine(steps=50).betas(50)[-1] == pytest.approx(0.999, abs=1e-12)
-    np.testing.assert_allclose(cosine().alpha_bar(INSIDE), [alpha_bar(t) / alpha_bar(0) for t in INSIDE], rtol=1e-12)
+    np.testing.assert_allclose(
+        cosine().alpha_bar(INSIDE), [alpha_bar(t) / alpha_bar(0) for t in INSIDE], rtol=1e-12
+    )
 
 
 def test_drift_and_diffusion_against_closed_forms():
@@ -85,9 +89,13 @@ def test_all_derived_quantities_agree_by_quadrature(schedule):
 
     assert abs(integral(schedule.f(t)) - np.diff(np.log(schedule.alpha(edges)))).max() < 1e-12
     change = np.diff(schedule.log_snr(edges))
-    np.testing.assert_allclose(integral(-schedule.g2(t) / schedule.sigma(t) ** 2), change, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        integral(-schedule.g2(t) / schedule.sigma(t) ** 2), change, rtol=1e-10, atol=1e-12
+    )
     np.testing.assert_allclose(schedule.alpha_bar(t), schedule.alpha(t) ** 2, rtol=1e-15)
-    np.testing.assert_allclose(np.exp(schedule.log_snr(t)), (schedule.alpha(t) / schedule.sigma(t)) ** 2, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.exp(schedule.log_snr(t)), (schedule.alpha(t) / schedule.sigma(t)) ** 2, rtol=1e-10
+    )
     if not isinstance(schedule, (flow, variance_exploding)):
         np.testing.assert_allclose(schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, 1, rtol=1e-14)
 
@@ -97,7 +105,9 @@ def test_ends_and_monotone(schedule):
     assert schedule.alpha(0) == 1 and schedule.sigma(0) == 0 and schedule.log_snr(0) == np.inf
     assert np.all(np.diff(schedule.log_snr(np.linspace(0.001, 1, 2000))) < 0)
     assert np.all(np.isfinite([schedule.f(1.0), schedule.g2(1.0), *schedule.slopes(1.0)]))
-    assert schedule.prior_std == pytest.approx(50.01 if isinstance(schedule, variance_exploding) else 1, rel=1e-4)
+    assert schedule.prior_std == pytest.approx(
+        50.01 if isinstance(schedule, variance_exploding) else 1, rel=1e-4
+    )
 
 
 @every
@@ -139,7 +149,10 @@ def test_posterior_is_ddpm_equation_7(schedule):
     x_t, clean = np.array([[0.7], [-0.2]]), np.array([[1.0], [0.5]])
     for i in (1, 2, 500, 999):
         before, now, beta = alpha_bar[i - 1], alpha_bar[i], betas[i - 1]
-        by_hand = np.sqrt(before) * beta / (1 - now) * clean + np.sqrt(1 - beta) * (1 - before) / (1 - now) * x_t
+        by_hand = (
+            np.sqrt(before) * beta / (1 - now) * clean
+            + np.sqrt(1 - beta) * (1 - before) / (1 - now) * x_t
+        )
         mean, variance = schedule.posterior(clean, x_t, i / 1000, (i - 1) / 1000)
         np.testing.assert_allclose(mean, by_hand, rtol=1e-9)
         np.testing.assert_allclose(variance, (1 - before) / (1 - now) * beta, rtol=1e-9)
@@ -148,16 +161,25 @@ def test_posterior_is_ddpm_equation_7(schedule):
 @every
 def test_posterior_is_bayes_rule(schedule):
     # q(x_s | clean) times q(x_t | x_s): precisions add, and means weigh by them.
-    t, s, clean, x_t = np.array([0.3, 0.9]), np.array([0.25, 0.1]), np.array([[1.5], [-0.4]]), np.array([[0.1], [2.0]])
+    t, s, clean, x_t = (
+        np.array([0.3, 0.9]),
+        np.array([0.25, 0.1]),
+        np.array([[1.5], [-0.4]]),
+        np.array([[0.1], [2.0]]),
+    )
     ratio = schedule.alpha(t) / schedule.alpha(s)
     step_variance = schedule.sigma(t) ** 2 - ratio**2 * schedule.sigma(s) ** 2
     precision = 1 / schedule.sigma(s) ** 2 + ratio**2 / step_variance
-    mean = (schedule.alpha(s) * clean[:, 0] / schedule.sigma(s) ** 2 + ratio * x_t[:, 0] / step_variance) / precision
+    mean = (
+        schedule.alpha(s) * clean[:, 0] / schedule.sigma(s) ** 2 + ratio * x_t[:, 0] / step_variance
+    ) / precision
     got_mean, got_variance = schedule.posterior(clean, x_t, t, s)
     np.testing.assert_allclose(got_mean[:, 0], mean, rtol=1e-9)
     np.testing.assert_allclose(got_variance, 1 / precision, rtol=1e-9)
     np.testing.assert_array_equal(schedule.fresh_noise(s, t), 0)  # backwards nothing is added
-    np.testing.assert_allclose(schedule.fresh_noise(t, s) * schedule.sigma(t) ** 2, step_variance, rtol=1e-9)
+    np.testing.assert_allclose(
+        schedule.fresh_noise(t, s) * schedule.sigma(t) ** 2, step_variance, rtol=1e-9
+    )
 
 
 def test_simulated_chain_has_the_closed_form_marginal():

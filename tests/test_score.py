@@ -28,7 +28,9 @@ def generator(seed=0):
 def mixture(schedule):
     """Three components, uncentred, one of them oblique."""
     means, oblique = [[2.0, 1.0], [-1.0, 0.5], [0.0, 2.5]], [[0.3, 0.2], [0.2, 0.25]]
-    return oracles.GaussianMixture(means, [0.1 * np.eye(2), oblique, 0.2 * np.eye(2)], [0.5, 0.3, 0.2], schedule)
+    return oracles.GaussianMixture(
+        means, [0.1 * np.eye(2), oblique, 0.2 * np.eye(2)], [0.5, 0.3, 0.2], schedule
+    )
 
 
 class NoiseOf:
@@ -41,7 +43,10 @@ class NoiseOf:
     def __call__(self, x, t, label=None):
         alpha, sigma = float(self.schedule.alpha(t)), float(self.schedule.sigma(t))
         scale = math.sqrt(alpha**2 + sigma**2)  # x came divided by it
-        return ops.mul(ops.sub(ops.mul(x, scale), alpha * self.mean), sigma / (alpha**2 * self.variance + sigma**2))
+        return ops.mul(
+            ops.sub(ops.mul(x, scale), alpha * self.mean),
+            sigma / (alpha**2 * self.variance + sigma**2),
+        )
 
 
 # -- likelihood --------------------------------------------------------------------------------------------------------
@@ -50,7 +55,9 @@ class NoiseOf:
 @SCHEDULES
 def test_with_the_exact_score_and_the_exact_prior_the_likelihood_is_exact(schedule):
     data = mixture(schedule)
-    x = np.concatenate([data.sample(100, generator()), [[3.0, -1.0], [-3.0, 3.0]]])  # and two unlikely points
+    x = np.concatenate(
+        [data.sample(100, generator()), [[3.0, -1.0], [-3.0, 3.0]]]
+    )  # and two unlikely points
     log_prob = ScoreSDE(data, schedule).log_prob(x, prior=functools.partial(data.log_prob, t=1.0))
     assert log_prob.dtype == np.float64
     np.testing.assert_allclose(log_prob, data.log_prob(x), atol=1e-3)
@@ -68,29 +75,47 @@ def test_what_the_approximate_prior_costs_apart_from_the_integrator():
         np.testing.assert_allclose(cost, data.log_prob(x_1, 1.0) - assumed, atol=1e-9)
         costs[str(schedule)] = np.abs(cost).max()
     linear, preserving, fifty, ten = costs.values()  # nats, the largest over the points
-    assert max(linear, preserving) < 0.05 and 4 < ten / fifty < 6, costs  # exploding: about mean * x_1 / sigma^2
+    assert max(linear, preserving) < 0.05 and 4 < ten / fifty < 6, (
+        costs
+    )  # exploding: about mean * x_1 / sigma^2
 
 
 def test_the_integrator_is_of_fourth_order():
     data = mixture(VP)
-    x, model, prior = data.sample(50, generator()), ScoreSDE(data, VP), functools.partial(data.log_prob, t=1.0)
-    errors = [np.abs(model.log_prob(x, steps, prior) - data.log_prob(x)).max() for steps in (50, 100)]
+    x, model, prior = (
+        data.sample(50, generator()),
+        ScoreSDE(data, VP),
+        functools.partial(data.log_prob, t=1.0),
+    )
+    errors = [
+        np.abs(model.log_prob(x, steps, prior) - data.log_prob(x)).max() for steps in (50, 100)
+    ]
     assert 8 < errors[0] / errors[1] < 32
 
 
 def test_autograd_and_differences_give_one_divergence():
     schedule, x = VP, generator().standard_normal((20, 2)) + 0.4
     by_autograd = ScoreSDE(NoiseOf(schedule, 0.4, 0.3), schedule)
-    by_differences = ScoreSDE(oracles.GaussianMixture([[0.4, 0.4]], 0.3, schedule=schedule), schedule)
+    by_differences = ScoreSDE(
+        oracles.GaussianMixture([[0.4, 0.4]], 0.3, schedule=schedule), schedule
+    )
     np.testing.assert_allclose(by_autograd.score(x, 0.3), by_differences.score(x, 0.3), atol=1e-6)
-    np.testing.assert_allclose(by_autograd.log_prob(x), by_differences.log_prob(x), atol=2e-4)  # one starts at 1e-5
+    np.testing.assert_allclose(
+        by_autograd.log_prob(x), by_differences.log_prob(x), atol=2e-4
+    )  # one starts at 1e-5
     few, many = by_autograd.log_prob(x, steps=20), by_autograd.log_prob(x, steps=200)
-    np.testing.assert_allclose(few, many, atol=1e-4)  # its steps are fine near t = 0, where sigma is steep
+    np.testing.assert_allclose(
+        few, many, atol=1e-4
+    )  # its steps are fine near t = 0, where sigma is steep
 
 
 def test_the_divergence_of_a_network_is_the_trace_of_its_jacobian_and_leaves_no_gradients():
     net = mg.networks.MLP((3,), width=16, layers=2, rng=generator())
-    model, x, parameters = ScoreSDE(net, VP), generator(1).standard_normal((4, 3)), nn.parameters(net)
+    model, x, parameters = (
+        ScoreSDE(net, VP),
+        generator(1).standard_normal((4, 3)),
+        nn.parameters(net),
+    )
     score, curvature = model._score_and_curvature(x, 0.4, np.eye(3)[None])
     np.testing.assert_allclose(score, model.score(x, 0.4), atol=1e-6)
     for j in range(3):
@@ -106,7 +131,9 @@ def test_hutchinsons_estimate_is_unbiased_and_knows_its_error():
     exact = model.log_prob(x, steps=20)
     estimate, error = model.log_prob_estimate(x, generator(2), probes=20, steps=20)
     z = (estimate - exact) / error
-    assert error.min() > 0 and abs(z.mean()) < 5 / 14 and 0.8 < z.std() < 1.3  # 200 values of Student's t
+    assert (
+        error.min() > 0 and abs(z.mean()) < 5 / 14 and 0.8 < z.std() < 1.3
+    )  # 200 values of Student's t
     from_two = model.bound(x, generator(3)) - model.log_prob(x, steps=30)
     assert abs(from_two.mean()) < 5 * from_two.std() / 14
     _, of_more = model.log_prob_estimate(x, generator(2), probes=80, steps=20)
@@ -153,7 +180,11 @@ def test_images_get_an_estimate_of_their_bound():
 
 @pytest.mark.parametrize("schedule", [VP, VE], ids=["VP", "VE"])
 def test_the_loss_by_hand(schedule):
-    x, noise, t = generator().standard_normal((5, 2)), generator(1).standard_normal((5, 2)), np.linspace(0.1, 0.9, 5)
+    x, noise, t = (
+        generator().standard_normal((5, 2)),
+        generator(1).standard_normal((5, 2)),
+        np.linspace(0.1, 0.9, 5),
+    )
     seen = {}
 
     class Net:
@@ -177,7 +208,11 @@ def test_the_exact_score_has_the_least_loss():
     x, noise = data.sample(4000, generator()), generator(1).standard_normal((4000, 2))
 
     def loss(mean, variance):
-        return ScoreSDE(NoiseOf(schedule, mean, variance), schedule).loss(x, generator(), t=0.2, noise=noise).item()
+        return (
+            ScoreSDE(NoiseOf(schedule, mean, variance), schedule)
+            .loss(x, generator(), t=0.2, noise=noise)
+            .item()
+        )
 
     assert loss(0.4, 0.3) < min(loss(0.5, 0.3), loss(0.3, 0.3), loss(0.4, 0.35), loss(0.4, 0.25))
 
@@ -227,7 +262,9 @@ def test_the_learned_score_comes_near_the_exact_one(schedule):
 def test_the_learned_density_is_one_that_integrates_to_1_and_loses_little(schedule):
     data, model = mixture(schedule), learned(schedule)
     x = data.sample(400, generator(2))
-    lost = data.log_prob(x) - model.log_prob(x, steps=60)  # its mean is the Kullback-Leibler divergence
+    lost = data.log_prob(x) - model.log_prob(
+        x, steps=60
+    )  # its mean is the Kullback-Leibler divergence
     assert -5 * lost.std() / 20 < lost.mean() < 0.3
     axis = np.linspace(-4.5, 5.5, 41)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
@@ -247,7 +284,9 @@ def test_samples_with_the_exact_score_are_the_data(schedule, method, steps):
     x = ScoreSDE(data, schedule).sample(N, generator(), method=method, steps=steps)
     real = data.sample(100_000, generator(1))
     nearest = np.linalg.norm(x[:, None] - data.means, axis=2).argmin(axis=1)
-    expected = np.bincount(np.linalg.norm(real[:, None] - data.means, axis=2).argmin(axis=1)) / len(real)
+    expected = np.bincount(np.linalg.norm(real[:, None] - data.means, axis=2).argmin(axis=1)) / len(
+        real
+    )
     bias = 0.15 if method == "langevin" else 0.03  # of the spread, for the finite steps
     for statistic, truth in [(x, real), (x**2, real**2), (x.prod(axis=1), real.prod(axis=1))]:
         error = statistic.std(axis=0) / math.sqrt(N)
@@ -293,14 +332,23 @@ def test_runge_kutta_is_exact_for_a_cubic_and_of_fourth_order():
     assert step(np.zeros(1), np.zeros(1), 0.0, 1.0)[0] == pytest.approx(1, abs=1e-12)
     errors = []
     for steps in (10, 20):
-        x = sampling.run(np.ones(1), np.linspace(0, 1, steps + 1), lambda x, t: x, sampling.runge_kutta(lambda x, t: x))
+        x = sampling.run(
+            np.ones(1),
+            np.linspace(0, 1, steps + 1),
+            lambda x, t: x,
+            sampling.runge_kutta(lambda x, t: x),
+        )
         errors.append(abs(x[0] - math.e))
     assert math.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.1)
 
 
 def test_a_ddpm_that_predicts_noise_is_a_score_model():
     net = mg.networks.MLP((2,), width=16, rng=generator())
-    ddpm, model, x = DDPM(net, VP, predict="noise"), ScoreSDE(net, VP), generator(1).standard_normal((5, 2))
+    ddpm, model, x = (
+        DDPM(net, VP, predict="noise"),
+        ScoreSDE(net, VP),
+        generator(1).standard_normal((5, 2)),
+    )
     np.testing.assert_allclose(model.denoise(x, 0.4), ddpm.denoise(x, 0.4), rtol=1e-5)
 
 
@@ -320,7 +368,11 @@ def test_the_denoiser_of_an_oracle_is_its_own():
         (lambda m: m.log_prob(np.zeros((3, 3))), ValueError, r"\(2,\).*\(3, 3\)"),
         (lambda m: m.log_prob(np.zeros((3, 2), int)), ValueError, "expected floats.*int64"),
         (lambda m: m.log_prob(np.zeros((3, 2)), steps=0), ValueError, "steps"),
-        (lambda m: m.log_prob_estimate(np.zeros((3, 2)), generator(), probes=1), ValueError, "2 probes, got 1"),
+        (
+            lambda m: m.log_prob_estimate(np.zeros((3, 2)), generator(), probes=1),
+            ValueError,
+            "2 probes, got 1",
+        ),
         (lambda m: m.sample(3, generator(), method="pc"), ValueError, "method.*'pc'"),
         (lambda m: m.sample(3, generator(), steps=0), ValueError, "steps"),
     ],

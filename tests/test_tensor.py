@@ -26,7 +26,9 @@ def vector(*values):
 # -- what a Tensor holds -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [1, True, [1, 2], np.arange(3), np.array([True]), 1j, "text", np.array([None])])
+@pytest.mark.parametrize(
+    "data", [1, True, [1, 2], np.arange(3), np.array([True]), 1j, "text", np.array([None])]
+)
 def test_only_floats(data):
     with pytest.raises(TypeError, match=f"Tensor: data has dtype {np.asarray(data).dtype}"):
         mg.Tensor(data)
@@ -34,13 +36,16 @@ def test_only_floats(data):
 
 def test_dtypes_of_new_tensors():
     assert mg.Tensor(0.5).dtype == F32 and mg.Tensor([0.5, 1.0]).dtype == F32
-    assert mg.Tensor(np.zeros(2)).dtype == np.float64 and mg.Tensor(np.float64(1)).dtype == np.float64
+    assert (
+        mg.Tensor(np.zeros(2)).dtype == np.float64 and mg.Tensor(np.float64(1)).dtype == np.float64
+    )
     assert mg.Tensor(np.zeros(2, F32)).dtype == F32
     assert mg.Tensor(vector(1.0)).dtype == F32
 
 
 @pytest.mark.parametrize(
-    "constant", [2.0, 2, np.float64(2), np.int64(2), np.full(3, 2.0), np.array(2.0), np.full(1, 2.0)]
+    "constant",
+    [2.0, 2, np.float64(2), np.int64(2), np.full(3, 2.0), np.array(2.0), np.full(1, 2.0)],
 )
 def test_constants_never_widen(constant):
     for function in (ops.add, ops.sub, ops.mul, ops.div, ops.maximum):
@@ -66,7 +71,12 @@ def test_integers_do_not_become_tensors():
 
 def test_ndarray_on_the_left():
     x = vector(1, 2)
-    for value in (np.array([3.0, 4.0]) * x, np.array([3.0, 4.0]) + x, np.array([3.0, 4.0]) - x, np.float64(3) / x):
+    for value in (
+        np.array([3.0, 4.0]) * x,
+        np.array([3.0, 4.0]) + x,
+        np.array([3.0, 4.0]) - x,
+        np.float64(3) / x,
+    ):
         assert type(value) is mg.Tensor and value.dtype == F32
     assert type(np.ones((1, 2)) @ mg.Tensor(np.ones((2, 1)))) is mg.Tensor
     assert (np.array([3.0, 4.0]) - x).data.tolist() == [2, 2]
@@ -126,7 +136,9 @@ def test_an_op_cannot_write_to_what_it_is_given():
 
 
 def test_a_tensor_survives_pickling_and_numpy_scalars_by_name_do_not_widen():
-    x = pickle.loads(pickle.dumps(np.ones(2, F32)))  # its dtype equals float32 and is another object
+    x = pickle.loads(
+        pickle.dumps(np.ones(2, F32))
+    )  # its dtype equals float32 and is another object
     assert (mg.Tensor(x) * 2.0).sum().item() == 4
     assert ops.clip(vector(1, 2), low=np.float64(0), high=np.float64(1)).dtype == F32
 
@@ -134,7 +146,12 @@ def test_a_tensor_survives_pickling_and_numpy_scalars_by_name_do_not_widen():
 def test_values_without_history_do_not_alias_the_callers_array():
     array = np.ones((2, 3), F32)
     with mg.no_grad():
-        values = [ops.reshape(array, (3, 2)), ops.transpose(array), ops.getitem(array, 0), ops.sum(array, axis=())]
+        values = [
+            ops.reshape(array, (3, 2)),
+            ops.transpose(array),
+            ops.getitem(array, 0),
+            ops.sum(array, axis=()),
+        ]
     array[:] = 7
     assert array.flags.writeable and all((value.data == 1).all() for value in values)
 
@@ -168,7 +185,9 @@ def test_gradients_are_never_shared():
     (x + y + z.reshape(2)).sum().backward()
     x.grad *= 100
     y.grad += 1
-    assert x.grad.tolist() == [100, 100] and y.grad.tolist() == [2, 2] and z.grad.tolist() == [[1, 1]]
+    assert (
+        x.grad.tolist() == [100, 100] and y.grad.tolist() == [2, 2] and z.grad.tolist() == [[1, 1]]
+    )
     assert not np.shares_memory(x.grad, z.grad)
 
 
@@ -287,7 +306,11 @@ def test_constants_have_no_history():
 
 
 def test_tensors_may_be_given_by_name():
-    x, w, b = mg.Tensor(np.ones((2, 3), F32)), mg.Tensor(np.ones((4, 3), F32)), mg.Tensor(np.ones(4, F32))
+    x, w, b = (
+        mg.Tensor(np.ones((2, 3), F32)),
+        mg.Tensor(np.ones((4, 3), F32)),
+        mg.Tensor(np.ones(4, F32)),
+    )
     ops.linear(x, weight=w, bias=b).sum().backward()
     assert w.grad.tolist() == np.full((4, 3), 2).tolist() and b.grad.tolist() == [2] * 4
 
@@ -334,7 +357,12 @@ def test_a_graph_of_100_000_ops():
 def test_a_graph_of_100_000_ops_can_be_dropped():
     script = "import numpy as np, minigen as mg\nx = y = mg.Tensor(np.ones(2))\n"
     script += "for _ in range(100_000):\n    y = y * 1.0\ndel y\nprint('dropped')"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
     assert done.stdout.strip() == "dropped", done.stderr
 
 
@@ -427,7 +455,11 @@ def test_import_is_quick():
     seconds = []
     for _ in range(5):
         done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
         )
         seconds.append(float(done.stdout))
     assert min(seconds) < 0.15

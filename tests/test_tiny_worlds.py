@@ -26,7 +26,9 @@ def gpt(vocab_size, context):
 
 def ngram(order, vocab_size, smoothing="kneser-ney"):
     x = np.random.default_rng(0).integers(0, vocab_size, 60)
-    return mg.NGram(order, vocab_size, smoothing).fit(np.minimum(x, x[::-1]))  # some symbols are rarer than others
+    return mg.NGram(order, vocab_size, smoothing).fit(
+        np.minimum(x, x[::-1])
+    )  # some symbols are rarer than others
 
 
 def chain():
@@ -52,7 +54,11 @@ WORLDS = {
     "NGram, additive": (lambda: ngram(2, 4, "additive"), 4, 5),
     "NGram, no context": (lambda: ngram(0, 3), 3, 5),
     "MarkovChain": (chain, 3, 6),
-    "MarkovChain, given start": (lambda: mg.MarkovChain(chain().transition, np.array([0.0, 0.7, 0.3])), 3, 6),
+    "MarkovChain, given start": (
+        lambda: mg.MarkovChain(chain().transition, np.array([0.0, 0.7, 0.3])),
+        3,
+        6,
+    ),
     "EnumerableWorld": (world, 2, 8),
 }
 
@@ -113,7 +119,9 @@ def test_the_enumerated_world_agrees_with_models_of_itself():
         optimizer = mg.AdamW(mg.nn.parameters(model), lr=2e-2, weight_decay=0.0)
         batches = (truth.sample(1000, rng) for _ in itertools.count())
         schedule = mg.optim.warmup_cosine(2e-2)
-        for _ in mg.train(model, batches, 400, optimizer, rng, learning_rate=schedule, progress=False):
+        for _ in mg.train(
+            model, batches, 400, optimizer, rng, learning_rate=schedule, progress=False
+        ):
             pass
         excess[hidden] = truth.kl(model)
         expected = truth.probabilities @ (truth.log_prob(x) - model.log_prob(x))

@@ -25,7 +25,9 @@ class Line:
         self.offset = mg.Tensor(np.zeros(1, np.float32))
 
     def loss(self, x, rng, label=None):
-        return ops.mse_loss(ops.linear(x, self.slope, self.offset), 2 * x + 1 if label is None else label)
+        return ops.mse_loss(
+            ops.linear(x, self.slope, self.offset), 2 * x + 1 if label is None else label
+        )
 
 
 class Poisoned(Line):
@@ -56,7 +58,9 @@ class Poisoned(Line):
         return Backward()
 
 
-BATCHES = [np.linspace(-1, 1, 8, dtype=np.float32)[:, None] + np.float32(0.1 * i) for i in range(50)]
+BATCHES = [
+    np.linspace(-1, 1, 8, dtype=np.float32)[:, None] + np.float32(0.1 * i) for i in range(50)
+]
 
 
 def run(model, batches, steps=50, **how):
@@ -89,14 +93,24 @@ def test_learning_rate_clipping_and_average_are_applied():
     optimizer = mg.SGD(nn.parameters(model), 1.0)
     ema = mg.EMA(nn.parameters(model), 0.5)
     averages, values = np.zeros(2), []
-    for _ in run(model, BATCHES, 10, optimizer=optimizer, learning_rate=lambda p: 0.01 + p, max_norm=0.1, ema=ema):
+    for _ in run(
+        model,
+        BATCHES,
+        10,
+        optimizer=optimizer,
+        learning_rate=lambda p: 0.01 + p,
+        max_norm=0.1,
+        ema=ema,
+    ):
         rates.append(optimizer.lr)
         values.append(np.array([model.slope.item(), model.offset.item()]))
         d = min(0.5, len(values) / (9 + len(values)))
         averages = d * averages + (1 - d) * values[-1]
     assert rates == [0.01 + k / 10 for k in range(10)]
     moves = np.linalg.norm(np.diff([np.zeros(2), *values], axis=0), axis=1)
-    assert np.allclose(moves, 0.1 * np.array(rates), rtol=1e-4)  # the gradient is longer than 0.1 all along
+    assert np.allclose(
+        moves, 0.1 * np.array(rates), rtol=1e-4
+    )  # the gradient is longer than 0.1 all along
     assert np.allclose(ema.average, averages, rtol=1e-5)
 
 
@@ -138,7 +152,10 @@ def test_start_goes_on_with_step_numbers_batches_and_learning_rate():
         how = {"optimizer": optimizer, "learning_rate": lambda p: 1e-3 * (1 + p), "start": start}
         rates[start] = [(step, optimizer.lr) for step, _ in run(model, BATCHES, 10, **how)]
     assert rates[7] == rates[0][7:] and [step for step, _ in rates[7]] == [8, 9, 10]
-    assert list(run(Line(), BATCHES, 10, start=10)) == [] and list(run(Line(), BATCHES, 10, start=12)) == []
+    assert (
+        list(run(Line(), BATCHES, 10, start=10)) == []
+        and list(run(Line(), BATCHES, 10, start=12)) == []
+    )
 
 
 def test_batches_that_share_the_generator_cannot_be_skipped_and_say_so():
@@ -149,7 +166,9 @@ def test_batches_that_share_the_generator_cannot_be_skipped_and_say_so():
     with pytest.raises(ValueError, match="batches draw from `rng`"):
         next(run(gpt, shared, 10, rng=generator, start=3))
     assert all(np.array_equal(p.data, before[name]) for name, p in nn.parameters(gpt).items())
-    assert len(list(run(gpt, mg.data.crops(np.arange(9) % 7, 4, 2, generator), 3, rng=generator))) == 3  # at the start
+    assert (
+        len(list(run(gpt, mg.data.crops(np.arange(9) % 7, 4, 2, generator), 3, rng=generator))) == 3
+    )  # at the start
 
 
 # -- what is not a number ----------------------------------------------------------------------------------------------
@@ -157,21 +176,33 @@ def test_batches_that_share_the_generator_cannot_be_skipped_and_say_so():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("what", ["batch", "label", "loss", "gradient"])
-def test_nan_or_infinity_stops_with_the_step_and_the_place_and_nothing_is_changed(what, value, tmp_path):
+def test_nan_or_infinity_stops_with_the_step_and_the_place_and_nothing_is_changed(
+    what, value, tmp_path
+):
     when = 4
     model = Poisoned(what, when if what in ("loss", "gradient") else 10**6, value)
     x = BATCHES[0]
     bad = x.copy()
     bad[3] = value
-    batches = [(x, x)] * (when - 1) + [(bad if what == "batch" else x, bad if what == "label" else x)] * 9
-    optimizer, ema, generator = mg.AdamW(nn.parameters(model), 0.05), mg.EMA(nn.parameters(model)), rng()
-    named = {"batch": "batch", "label": "batch", "loss": "loss", "gradient": "gradient of offset"}[what]
+    batches = [(x, x)] * (when - 1) + [
+        (bad if what == "batch" else x, bad if what == "label" else x)
+    ] * 9
+    optimizer, ema, generator = (
+        mg.AdamW(nn.parameters(model), 0.05),
+        mg.EMA(nn.parameters(model)),
+        rng(),
+    )
+    named = {"batch": "batch", "label": "batch", "loss": "loss", "gradient": "gradient of offset"}[
+        what
+    ]
     path = tmp_path / "run.npz"
 
     def everything():
         return {k: v.tobytes() for k, v in nn.state([model, optimizer, ema]).items()}
 
-    with pytest.raises(FloatingPointError, match=f"step {when}: the {named}.*no parameter was changed"):
+    with pytest.raises(
+        FloatingPointError, match=f"step {when}: the {named}.*no parameter was changed"
+    ):
         for step, _ in run(model, batches, optimizer=optimizer, ema=ema, rng=generator):
             kept = everything()
             mg.save(path, mg.LinearAR(1), rng=generator, step=step)
@@ -230,7 +261,9 @@ def test_a_second_ctrl_c_interrupts_at_once():
 
 def test_it_trains_in_a_thread_where_signals_cannot_be_caught():
     steps = []
-    thread = threading.Thread(target=lambda: steps.extend(step for step, _ in run(Line(), BATCHES, 3)))
+    thread = threading.Thread(
+        target=lambda: steps.extend(step for step, _ in run(Line(), BATCHES, 3))
+    )
     thread.start()
     thread.join()
     assert steps == [1, 2, 3]

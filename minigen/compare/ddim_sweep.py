@@ -30,7 +30,9 @@ def trained_ddpm(rng: np.random.Generator, **how_long) -> tuple[mg.DDPM, mg.EMA]
     x = mg.data.to_signed(mg.data.digits().train)[:, None]  # B 1 Y X
     ema, optimizer = mg.EMA(parameters, decay=0.998), mg.AdamW(parameters, lr=2e-3)
     how = {"learning_rate": mg.optim.warmup_cosine(2e-3), "max_norm": 1.0, "ema": ema}
-    for _ in mg.train(ddpm, mg.data.batches(x, 128, rng), optimizer=optimizer, rng=rng, **how_long, **how):
+    for _ in mg.train(
+        ddpm, mg.data.batches(x, 128, rng), optimizer=optimizer, rng=rng, **how_long, **how
+    ):
         pass
     print(f"trained for {ema.steps} steps", flush=True)
     return ddpm, ema
@@ -41,9 +43,13 @@ def sweep(ddpm: mg.DDPM, steps: list[int], seed: int) -> list[dict]:
     digits, rows = mg.data.digits(), []
     for rule, how in RULES.items():
         for n in steps:
-            samples = ddpm.sample(len(digits.test), np.random.default_rng(seed), steps=n, **how)[:, 0]
+            samples = ddpm.sample(len(digits.test), np.random.default_rng(seed), steps=n, **how)[
+                :, 0
+            ]
             levels = mg.data.to_levels(samples)
-            metrics, floor = mg.evaluate.sample_metrics(levels, digits.test, digits.train, np.random.default_rng(seed))
+            metrics, floor = mg.evaluate.sample_metrics(
+                levels, digits.test, digits.train, np.random.default_rng(seed)
+            )
             rows.append({"rule": rule, "steps": n, **metrics._asdict()})
             print(f"{rule:15}{n:5}", *(f"{value:9.3f}" for value in metrics), flush=True)
     print(f"{'real digits':20}", *(f"{value:9.3f}" for value in floor))
@@ -52,7 +58,9 @@ def sweep(ddpm: mg.DDPM, steps: list[int], seed: int) -> list[dict]:
 
 def main(argv: list[str] | None = None) -> None:
     """Train, sweep, print, write JSON."""
-    parser = argparse.ArgumentParser(prog="python -m minigen.compare.ddim_sweep", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m minigen.compare.ddim_sweep", description=__doc__
+    )
     parser.add_argument("--train-steps", type=int, default=1700)
     parser.add_argument("--train-seconds", type=float, help="train for so long instead")
     parser.add_argument("--steps", type=int, nargs="+", default=[3, 5, 10, 20, 50, 100, 1000])

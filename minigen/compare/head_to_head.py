@@ -21,7 +21,9 @@ from minigen.optim import warmup_cosine
 BODY = {"layers": 3, "heads": 4, "width": 64}  # of both networks
 SAMPLES = 360  # as many as there are test images
 CHAIN = 50  # steps of the diffusion; with more, its bound pays for noise that is finer than a grey level
-BOUND_TIMES = CHAIN - 1  # all of its middle steps are evaluated, once for each image: the default of DDPM.bound
+BOUND_TIMES = (
+    CHAIN - 1
+)  # all of its middle steps are evaluated, once for each image: the default of DDPM.bound
 
 
 @dataclass
@@ -34,7 +36,9 @@ class Result:
     training_seconds: float
     bits: float
     bits_standard_error: float
-    bits_exact: bool  # otherwise they are an upper bound, estimated from BOUND_TIMES steps of the chain
+    bits_exact: (
+        bool  # otherwise they are an upper bound, estimated from BOUND_TIMES steps of the chain
+    )
     passes: int  # of the network, for one sample
     seconds_per_sample: float  # in a batch of SAMPLES
     seconds_single: float  # for one sample alone
@@ -68,14 +72,22 @@ def fit(
     ema = mg.EMA(parameters, decay=0.995)
     batches = mg.data.batches(examples, batch_size, rng)
     schedule = warmup_cosine(lr)
-    how = {"optimizer": optimizer, "rng": rng, "learning_rate": schedule, "max_norm": 1.0, "ema": ema}
+    how = {
+        "optimizer": optimizer,
+        "rng": rng,
+        "learning_rate": schedule,
+        "max_norm": 1.0,
+        "ema": ema,
+    }
     return [loss for _, loss in mg.train(model, batches, seconds=seconds, **how)], ema
 
 
 # -- measuring ---------------------------------------------------------------------------------------------------------
 
 
-def measure(name, model, x_test, draw, to_levels, passes, losses, seconds, rng) -> tuple[Result, np.ndarray]:
+def measure(
+    name, model, x_test, draw, to_levels, passes, losses, seconds, rng
+) -> tuple[Result, np.ndarray]:
     """Likelihood on the test images, and the sample metrics and seconds of SAMPLES draws."""
     digits = mg.data.digits()
     bits = mg.evaluate.bits_per_dim(model, x_test, rng)
@@ -85,7 +97,9 @@ def measure(name, model, x_test, draw, to_levels, passes, losses, seconds, rng) 
     start = time.perf_counter()
     draw(1)
     single = time.perf_counter() - start
-    metrics, _ = mg.evaluate.sample_metrics(samples, digits.test, digits.train, np.random.default_rng(0))
+    metrics, _ = mg.evaluate.sample_metrics(
+        samples, digits.test, digits.train, np.random.default_rng(0)
+    )
     size = sum(p.size for p in mg.nn.parameters(model).values())
     result = Result(
         name, size, len(losses), seconds, bits.value, bits.standard_error, bits.exact, passes, batched, single, *metrics
@@ -95,14 +109,25 @@ def measure(name, model, x_test, draw, to_levels, passes, losses, seconds, rng) 
 
 def table(results: list[Result], floor, data_bits: float) -> str:
     """The comparison as text, the real floor beside it."""
-    bits = [f"{'=' if r.bits_exact else '<='} {r.bits:.3f} ± {r.bits_standard_error:.3f}" for r in results]
+    bits = [
+        f"{'=' if r.bits_exact else '<='} {r.bits:.3f} ± {r.bits_standard_error:.3f}"
+        for r in results
+    ]
     rows = [
         ("parameters", [f"{r.parameters:,}" for r in results], ""),
         ("training steps (same seconds)", [f"{r.training_steps:,}" for r in results], ""),
         ("test bits per dimension", bits, f"{data_bits:.3f} (independent)"),
         ("network passes per sample", [str(r.passes) for r in results], ""),
-        ("milliseconds per sample, batch of 360", [f"{1e3 * r.seconds_per_sample:.2f}" for r in results], ""),
-        ("milliseconds for one sample alone", [f"{1e3 * r.seconds_single:.0f}" for r in results], ""),
+        (
+            "milliseconds per sample, batch of 360",
+            [f"{1e3 * r.seconds_per_sample:.2f}" for r in results],
+            "",
+        ),
+        (
+            "milliseconds for one sample alone",
+            [f"{1e3 * r.seconds_single:.0f}" for r in results],
+            "",
+        ),
     ]
     for field, label in {
         "one_nn_accuracy": "1-NN accuracy (0.5: not told from real)",
@@ -111,16 +136,21 @@ def table(results: list[Result], floor, data_bits: float) -> str:
         "sliced_wasserstein": "sliced Wasserstein distance",
         "nearest_training_distance": "distance to nearest training image",
     }.items():
-        rows.append((label, [f"{getattr(r, field):.3f}" for r in results], f"{getattr(floor, field):.3f}"))
+        rows.append(
+            (label, [f"{getattr(r, field):.3f}" for r in results], f"{getattr(floor, field):.3f}")
+        )
     header = ("", [r.family for r in results], "real images")
     return "\n".join(
-        f"{label:41}" + "".join(f"{c:>21}" for c in [*cells, last]) for label, cells, last in [header, *rows]
+        f"{label:41}" + "".join(f"{c:>21}" for c in [*cells, last])
+        for label, cells, last in [header, *rows]
     )
 
 
 def independent_pixels(train: np.ndarray, test: np.ndarray, levels: int = 17) -> float:
     """Test bits per dimension if every pixel is drawn by itself, its levels counted (plus one) in training."""
-    counts = np.stack([(train == level).sum(axis=0) for level in range(levels)]) + 1.0  # (levels, Y, X)
+    counts = (
+        np.stack([(train == level).sum(axis=0) for level in range(levels)]) + 1.0
+    )  # (levels, Y, X)
     p = counts / counts.sum(axis=0)
     return float(-np.log2(np.take_along_axis(p, test.astype(np.int64), axis=0)).mean())
 
@@ -149,7 +179,9 @@ def walk_gif(gpt, ddpm, rng):
     frames = 33
     pixels = list(gpt.sample_walk(16, rng))
     images = list(ddpm.sample_walk(16, rng))
-    chosen = [(pixels[round(64 * k)], images[round(CHAIN * k)], k) for k in np.linspace(0, 1, frames)]
+    chosen = [
+        (pixels[round(64 * k)], images[round(CHAIN * k)], k) for k in np.linspace(0, 1, frames)
+    ]
 
     def draw(axes, state):
         tokens, noisy, _ = state
@@ -195,19 +227,29 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m minigen", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=55, help="training time of each family on the digits (55)")
-    parser.add_argument("--text-seconds", type=float, default=25, help="training time on the text (25)")
-    parser.add_argument("--out", type=Path, default=Path("runs/digits"), help="folder for the results (runs/digits)")
+    parser.add_argument(
+        "--seconds", type=float, default=55, help="training time of each family on the digits (55)"
+    )
+    parser.add_argument(
+        "--text-seconds", type=float, default=25, help="training time on the text (25)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/digits"), help="folder for the results (runs/digits)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     if options.seconds <= 0 or options.text_seconds <= 0:
-        parser.error(f"seconds must be positive, got --seconds {options.seconds} --text-seconds {options.text_seconds}")
+        parser.error(
+            f"seconds must be positive, got --seconds {options.seconds} --text-seconds {options.text_seconds}"
+        )
     options.out.mkdir(parents=True, exist_ok=True)  # fails now, not after three minutes
 
     begin = time.perf_counter()
     rng = np.random.default_rng(options.seed)
     digits = mg.data.digits()
-    tokens, tokens_test = (x.reshape(len(x), 64).astype(np.int64) for x in (digits.train, digits.test))
+    tokens, tokens_test = (
+        x.reshape(len(x), 64).astype(np.int64) for x in (digits.train, digits.test)
+    )
     images, images_test = (mg.data.to_signed(x)[:, None] for x in (digits.train, digits.test))
 
     print(
@@ -216,7 +258,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     gpt = build_gpt(rng)
     gpt_losses, gpt_ema = fit(gpt, tokens, 32, options.seconds, 4e-3, 0.5, rng)
-    print(f"Diffusion: a DDPM learns the same digits for {options.seconds:.0f} s, all pixels at once ...", flush=True)
+    print(
+        f"Diffusion: a DDPM learns the same digits for {options.seconds:.0f} s, all pixels at once ...",
+        flush=True,
+    )
     ddpm = build_ddpm(rng)
     ddpm_losses, ddpm_ema = fit(ddpm, images, 64, options.seconds, 6e-3, 0.01, rng)
 
@@ -232,18 +277,24 @@ def main(argv: list[str] | None = None) -> int:
         )  # fmt: skip
         walk = walk_gif(gpt, ddpm, rng)
     results = [gpt_result, ddpm_result]
-    _, floor = mg.evaluate.sample_metrics(gpt_samples, digits.test, digits.train, np.random.default_rng(0))
+    _, floor = mg.evaluate.sample_metrics(
+        gpt_samples, digits.test, digits.train, np.random.default_rng(0)
+    )
     pixels = independent_pixels(digits.train, digits.test)
     print("\n" + table(results, floor, pixels))
     evaluated = f"from {BOUND_TIMES} of its {CHAIN - 1} middle steps, one noise each per image"
-    print(f"(bits: = exact, <= a bound, {evaluated}; ± standard error over {len(tokens_test)} images)")
+    print(
+        f"(bits: = exact, <= a bound, {evaluated}; ± standard error over {len(tokens_test)} images)"
+    )
     print(
         f"\nText: a GPT learns the Python manual for {options.text_seconds:.0f} s, character by character ...",
         flush=True,
     )
     words = text(options.text_seconds, rng)
     rungs = ", ".join(f"{words['ngram_bits'][order]:.2f} with {order}" for order in (1, 3, 6))
-    print(f"{words['bits_per_character']:.3f} bits per character (n-grams: {rungs} characters of context). It writes:")
+    print(
+        f"{words['bits_per_character']:.3f} bits per character (n-grams: {rungs} characters of context). It writes:"
+    )
     print(f"  {words['written'][:300]} ...")
 
     record = {
@@ -260,19 +311,34 @@ def main(argv: list[str] | None = None) -> int:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     samples = {r.family: s for r, s in zip(results, (gpt_samples, ddpm_samples))}
-    write(options.out, record, table(results, floor, pixels), picture(digits.test, samples), walk, samples)
-    print(f"\n{record['seconds']:.0f} s in all. Open {options.out / 'digits.png'} and {options.out / 'walk.gif'};")
-    print("then lessons/00_start_here.ipynb (jupyter lab lessons), which explains what you have just seen.")
+    write(
+        options.out,
+        record,
+        table(results, floor, pixels),
+        picture(digits.test, samples),
+        walk,
+        samples,
+    )
+    print(
+        f"\n{record['seconds']:.0f} s in all. Open {options.out / 'digits.png'} and {options.out / 'walk.gif'};"
+    )
+    print(
+        "then lessons/00_start_here.ipynb (jupyter lab lessons), which explains what you have just seen."
+    )
     return 0
 
 
-def write(folder: Path, record: dict, text_table: str, figure, walk: bytes, samples: dict[str, np.ndarray]) -> None:
+def write(
+    folder: Path, record: dict, text_table: str, figure, walk: bytes, samples: dict[str, np.ndarray]
+) -> None:
     """All files of a run, results.json last: where it stands, the others belong to it."""
     (folder / "results.json").unlink(missing_ok=True)
     (folder / "table.txt").write_text(text_table + "\n", encoding="utf-8")
     figure.savefig(folder / "digits.png", dpi=130)
     (folder / "walk.gif").write_bytes(walk)
-    np.savez_compressed(folder / "samples.npz", **{name.split()[0].lower(): s for name, s in samples.items()})
+    np.savez_compressed(
+        folder / "samples.npz", **{name.split()[0].lower(): s for name, s in samples.items()}
+    )
     (folder / "results.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 

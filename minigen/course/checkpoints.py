@@ -37,7 +37,16 @@ def fit(model, batches, steps: int, lr: float, rng: np.random.Generator):
     parameters = mg.nn.parameters(model)
     optimizer = mg.AdamW(parameters, lr, betas=(0.9, 0.99), weight_decay=0.1)
     ema = mg.EMA(parameters, decay=0.998)
-    for _ in mg.train(model, batches, steps, optimizer, rng, learning_rate=warmup_cosine(lr), max_norm=1.0, ema=ema):
+    for _ in mg.train(
+        model,
+        batches,
+        steps,
+        optimizer,
+        rng,
+        learning_rate=warmup_cosine(lr),
+        max_norm=1.0,
+        ema=ema,
+    ):
         pass
     with ema.applied():
         averaged = mg.nn.state(model)
@@ -52,7 +61,10 @@ def train_digits_ddpm(rng: np.random.Generator) -> mg.DDPM:
     """A UNet that knows the ten classes (and how to do without): 3,000 steps of 128 images."""
     digits = mg.data.digits()
     x = mg.data.to_signed(digits.train)[:, None]
-    batches = ((x[rows], digits.train_labels[rows]) for rows in mg.data.batches(np.arange(len(x)), 128, rng))
+    batches = (
+        (x[rows], digits.train_labels[rows])
+        for rows in mg.data.batches(np.arange(len(x)), 128, rng)
+    )
     net = mg.networks.UNet(shape=(1, 8, 8), channels=(24, 48), classes=10, rng=rng)
     ddpm = mg.DDPM(net, mg.schedules.cosine(), steps=1000, predict="velocity", levels=17)
     return fit(ddpm, batches, steps=3000, lr=2e-3, rng=rng)
@@ -88,14 +100,19 @@ def sample_figures(samples: np.ndarray, rng: np.random.Generator) -> dict[str, f
     """The sample metrics of images (360, 8, 8) of levels, by name, and the floor of each: real training images."""
     digits = mg.data.digits()
     of_samples, floor = mg.evaluate.sample_metrics(samples, digits.test, digits.train, rng)
-    return {**of_samples._asdict(), **{f"floor_{name}": value for name, value in floor._asdict().items()}}
+    return {
+        **of_samples._asdict(),
+        **{f"floor_{name}": value for name, value in floor._asdict().items()},
+    }
 
 
 def nearest_label(images: np.ndarray) -> np.ndarray:
     """The label of the nearest training image, (N,): right for 98% of the test images."""
     digits = mg.data.digits()
     x, train = (a.reshape(len(a), -1).astype(np.float64) for a in (images, digits.train))
-    distance = (train**2).sum(axis=1) - 2 * x @ train.T  # squared, less a constant for each image: (N, 1437)
+    distance = (train**2).sum(
+        axis=1
+    ) - 2 * x @ train.T  # squared, less a constant for each image: (N, 1437)
     return digits.train_labels[distance.argmin(axis=1)]
 
 
@@ -104,7 +121,12 @@ RECIPES = {
         "DDPM of the digits by class (velocity, cosine schedule, UNet)",
         train_digits_ddpm,
         measure_digits_ddpm,
-        {"one_nn_accuracy": (0.4, 0.65), "precision": (0.8, 1), "recall": (0.75, 1), "asked_class": (0.95, 1)},
+        {
+            "one_nn_accuracy": (0.4, 0.65),
+            "precision": (0.8, 1),
+            "recall": (0.75, 1),
+            "asked_class": (0.95, 1),
+        },
     ),
     "digits_gpt": Recipe(
         "GPT of the digits, pixel after pixel",
@@ -152,7 +174,9 @@ def build(name: str, folder: Path = FOLDER) -> list[str]:
                 "sha256": hashlib.sha256((folder / path.name).read_bytes()).hexdigest(),
                 "figures": {key: round(value, 4) for key, value in figures.items()},
             }
-            (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            (folder / f"{name}.json").write_text(
+                json.dumps(facts, indent=1) + "\n", encoding="utf-8"
+            )
     return problems
 
 
@@ -161,7 +185,9 @@ def report(name: str, figures: dict[str, float], problems: list[str]) -> None:
     print(f"{name}: {RECIPES[name].about}")
     for figure, value in figures.items():
         low, high = RECIPES[name].bounds.get(figure, ("", ""))
-        print(f"  {figure:32} {value:8.3f}" + (f"   must lie in {low} .. {high}" if low != "" else ""))
+        print(
+            f"  {figure:32} {value:8.3f}" + (f"   must lie in {low} .. {high}" if low != "" else "")
+        )
     for problem in problems:
         print(f"  WRONG: {problem}")
 
@@ -169,11 +195,17 @@ def report(name: str, figures: dict[str, float], problems: list[str]) -> None:
 def main(argv: list[str]) -> int:
     """Build or verify checkpoints; 1 if one of them fails."""
     parser = argparse.ArgumentParser(prog="python -m minigen checkpoints", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"out of {', '.join(RECIPES)}; all if not given")
-    parser.add_argument("--verify", action="store_true", help="train nothing, check the files that are there")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"out of {', '.join(RECIPES)}; all if not given"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="train nothing, check the files that are there"
+    )
     given = parser.parse_args(argv)
     if unknown := set(given.names) - set(RECIPES):
-        parser.error(f"no checkpoint is called {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
+        parser.error(
+            f"no checkpoint is called {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}"
+        )
     failed = False
     for name in given.names or RECIPES:
         if given.verify:

@@ -36,5 +36,7 @@ def report(verdict: Verdict) -> str:
         lines.append(f"  right: {verdict.right}")
     lines.append(f"  wrong: {verdict.wrong}")
     if verdict.think or not verdict.wrong.startswith("wrong type"):  # a wrong type says it all
-        lines.append(f"  think: {verdict.think or f'no common mistake looks like this; hint({verdict.id!r}) helps.'}")
+        lines.append(
+            f"  think: {verdict.think or f'no common mistake looks like this; hint({verdict.id!r}) helps.'}"
+        )
     return "\n".join(lines)

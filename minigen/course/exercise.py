@@ -34,11 +34,17 @@ class Exercise:
     title: str
     reference: Any
     alternatives: tuple  # at least two other right answers
-    wrong: tuple[tuple[Any, str], ...]  # at least three pairs (wrong answer, the message it deserves)
+    wrong: tuple[
+        tuple[Any, str], ...
+    ]  # at least three pairs (wrong answer, the message it deserves)
     hints: tuple[str, ...]  # in steps, from a nudge to nearly there; never the answer
-    inputs: Callable[[np.random.Generator], tuple] = lambda rng: ()  # fresh arguments, one call for each try
+    inputs: Callable[[np.random.Generator], tuple] = (
+        lambda rng: ()
+    )  # fresh arguments, one call for each try
     run: Callable = call  # run(answer, *arguments) -> what is compared; for classes, samplers, functions in results
-    tidy: Callable = lambda answer: answer  # for a number or a word: spellings that mean the same, made the same
+    tidy: Callable = lambda answer: (
+        answer
+    )  # for a number or a word: spellings that mean the same, made the same
     forbidden: tuple[str, ...] = ()  # dotted names of functions that fail while the answer runs
     tolerance: float = 1e-5  # |got - expected| <= tolerance * (1 + |expected|)
     tries: int = 5
@@ -60,7 +66,9 @@ def find(exercise_id: str) -> Exercise:
     lesson = str(exercise_id).partition(".")[0]
     known = {exercise.id: exercise for exercise in table(lesson)}
     if exercise_id not in known:
-        raise KeyError(f"no exercise {exercise_id!r}; lesson {lesson!r} has {', '.join(known) or 'none'}")
+        raise KeyError(
+            f"no exercise {exercise_id!r}; lesson {lesson!r} has {', '.join(known) or 'none'}"
+        )
     return known[exercise_id]
 
 
@@ -104,13 +112,21 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         problem = difference(got, expected, exercise.tolerance)
         in_place = in_place or changed(given, arguments)
         if problem is None and in_place:
-            problem = Difference(Layer.IN_PLACE, "what your function returns", "it also changes its arguments in place")
+            problem = Difference(
+                Layer.IN_PLACE,
+                "what your function returns",
+                "it also changes its arguments in place",
+            )
         gots.append(got)
         if problem is not None:
             problems.append((problem, arguments, got))
     if not problems:
-        return Verdict(exercise.id, "passed", f"{tries} fresh inputs" if asks_for_function else "your answer")
-    problem, arguments, got = min(problems, key=lambda found: found[0].layer)  # the most basic problem is told
+        return Verdict(
+            exercise.id, "passed", f"{tries} fresh inputs" if asks_for_function else "your answer"
+        )
+    problem, arguments, got = min(
+        problems, key=lambda found: found[0].layer
+    )  # the most basic problem is told
     wrong, think = problem.wrong, misconception(exercise, gots)
     if problem.layer == Layer.VALUES and asks_for_function:
         wrong += f" in {len(problems)} of {tries} tries{example(exercise, arguments, got)}"
@@ -140,7 +156,12 @@ def misconception(exercise: Exercise, gots: list) -> str:
     """The message of the first known wrong answer that gives what the learner's answer gives, on every input."""
     for wrong, message in exercise.wrong:
         for k, got in enumerate(gots):
-            if difference(got, outcome(exercise, wrong, arguments_of(exercise, k)), exercise.tolerance) is not None:
+            if (
+                difference(
+                    got, outcome(exercise, wrong, arguments_of(exercise, k)), exercise.tolerance
+                )
+                is not None
+            ):
                 break
         else:
             return message
@@ -154,8 +175,12 @@ def switched_off(names: tuple[str, ...]) -> Iterator[None]:
     The code object of the function itself is exchanged: an alias, a partial or a wrapper reaches the same code.
     """
 
-    def refuse(*arguments, **keywords):  # runs with the globals of the function it replaces: built-ins only
-        raise RuntimeError("the package's own function is switched off while this check runs: build it yourself")
+    def refuse(
+        *arguments, **keywords
+    ):  # runs with the globals of the function it replaces: built-ins only
+        raise RuntimeError(
+            "the package's own function is switched off while this check runs: build it yourself"
+        )
 
     functions = [code_holder(name) for name in names]
     codes = [function.__code__ for function in functions]
@@ -205,11 +230,19 @@ def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
     if isinstance(got, Exception) or isinstance(expected, Exception):
         if type(got) is type(expected):
             return None
-        words = raised(got) if isinstance(got, Exception) else "no exception was raised where one belongs"
+        words = (
+            raised(got)
+            if isinstance(got, Exception)
+            else "no exception was raised where one belongs"
+        )
         return Difference(Layer.TYPE, "", words)
     if kind(got) != kind(expected):
         forgotten = " (is a return missing?)" if got is None else ""
-        return Difference(Layer.TYPE, "", f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs")
+        return Difference(
+            Layer.TYPE,
+            "",
+            f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs",
+        )
     if isinstance(expected, str):
         agree = got.strip().lower() == expected.strip().lower()
         return None if agree else Difference(Layer.VALUES, "type", "another answer belongs here")
@@ -220,16 +253,28 @@ def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
         for index, (part, expected_part) in enumerate(zip(got, expected)):
             problem = difference(part, expected_part, tolerance)
             if problem is not None:
-                before = [f"entry {k}" for k in range(index)] + [problem.right] * bool(problem.right)
-                return Difference(problem.layer, ", ".join(before), f"entry {index}: {problem.wrong}")
+                before = [f"entry {k}" for k in range(index)] + [problem.right] * bool(
+                    problem.right
+                )
+                return Difference(
+                    problem.layer, ", ".join(before), f"entry {index}: {problem.wrong}"
+                )
         return None
-    if not is_number(expected) and not isinstance(expected, np.ndarray) and not hasattr(expected, "numpy"):
+    if (
+        not is_number(expected)
+        and not isinstance(expected, np.ndarray)
+        and not hasattr(expected, "numpy")
+    ):
         return None if got == expected else Difference(Layer.VALUES, "type", "wrong values")
     got, expected = plain(got), plain(expected)
     if got.dtype.kind not in "iufc":
-        return Difference(Layer.TYPE, "", f"wrong type inside: {got.dtype} entries, where numbers belong")
+        return Difference(
+            Layer.TYPE, "", f"wrong type inside: {got.dtype} entries, where numbers belong"
+        )
     if got.shape != expected.shape:
-        return Difference(Layer.SHAPE, "type", f"wrong shape: {got.shape}, where {expected.shape} belongs")
+        return Difference(
+            Layer.SHAPE, "type", f"wrong shape: {got.shape}, where {expected.shape} belongs"
+        )
     if expected.ndim and expected.dtype.kind in "iub" and got.dtype.kind not in "iub":
         words = f"wrong type inside: {got.dtype} entries, where whole numbers belong"
         return Difference(Layer.SHAPE, "type, shape", words)
@@ -240,7 +285,9 @@ def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
         return None
     if not expected.ndim:
         return Difference(Layer.VALUES, "type", "wrong value")
-    return Difference(Layer.VALUES, f"type, shape {got.shape}", f"wrong values ({np.sum(~agree)} of {agree.size})")
+    return Difference(
+        Layer.VALUES, f"type, shape {got.shape}", f"wrong values ({np.sum(~agree)} of {agree.size})"
+    )
 
 
 def kind(thing: Any) -> str:
@@ -263,14 +310,18 @@ def is_number(thing: Any) -> bool:
 
 def plain(thing: Any) -> np.ndarray:
     array = np.asarray(thing.numpy() if hasattr(thing, "numpy") else thing)
-    return array.astype(np.int64) if array.dtype.kind in "ub" else array  # unsigned differences would wrap around
+    return (
+        array.astype(np.int64) if array.dtype.kind in "ub" else array
+    )  # unsigned differences would wrap around
 
 
 def changed(after: Any, before: Any) -> bool:
     """Whether arrays and lists among the arguments were written to; a generator may of course have been used."""
     if isinstance(before, (tuple, list)):
         return len(after) != len(before) or any(changed(a, b) for a, b in zip(after, before))
-    return isinstance(before, np.ndarray) and not np.array_equal(after, before, equal_nan=before.dtype.kind == "f")
+    return isinstance(before, np.ndarray) and not np.array_equal(
+        after, before, equal_nan=before.dtype.kind == "f"
+    )
 
 
 # -- words for the learner -------------------------------------------------------------------------------------------
@@ -278,7 +329,9 @@ def changed(after: Any, before: Any) -> bool:
 
 def raised(error: Exception) -> str:
     """The learner's exception with the last line of their own code that it passed through."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(HERE)]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(HERE)
+    ]
     own = [f for f in frames if f.filename == frames[0].filename] if frames else []
     where = f"\n    line {own[-1].lineno} of {own[-1].name}:  {own[-1].line}" if own else ""
     return f"your code raised {type(error).__name__}: {error}{where}"

@@ -35,7 +35,9 @@ with open(target, "w", encoding="utf-8") as file:
 """
 
 
-def run_cells(cells: list[str], context: list[str], limit: float) -> tuple[dict[str, list[str]], list[str]]:
+def run_cells(
+    cells: list[str], context: list[str], limit: float
+) -> tuple[dict[str, list[str]], list[str]]:
     """Run the cells after their context in a process of its own.
 
     Returns the verdicts, id -> [status, report], and the exceptions that cells raised; (empty, [what happened]) if the
@@ -70,8 +72,12 @@ def grade(notebook: NotebookNode, limit: float = 60) -> dict[str, str]:
     for name in grades:
         if name not in cells:
             continue
-        verdicts, errors = run_cells([notebook.cells[cells[name]].source], context_of(notebook, cells[name]), limit)
-        status, message = verdicts.get(name, ["failed", "; ".join(errors) or "its check did not run"])
+        verdicts, errors = run_cells(
+            [notebook.cells[cells[name]].source], context_of(notebook, cells[name]), limit
+        )
+        status, message = verdicts.get(
+            name, ["failed", "; ".join(errors) or "its check did not run"]
+        )
         grades[name] = status if status != "failed" else f"failed: {' '.join(message.split())}"
     return grades
 
@@ -84,8 +90,12 @@ def main(argv: list[str] | None = None) -> int:
         " rights, can read and delete your files, and can lie about its result.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.ipynb")
-    parser.add_argument("--csv", type=Path, metavar="out.csv", help="where the rows go; default: only printed")
-    parser.add_argument("--seconds", type=float, default=60, help="time limit of one exercise (default 60)")
+    parser.add_argument(
+        "--csv", type=Path, metavar="out.csv", help="where the rows go; default: only printed"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="time limit of one exercise (default 60)"
+    )
     options = parser.parse_args(argv)
     print("This is no sandbox: the notebooks' code runs with your rights.")
     rows = []

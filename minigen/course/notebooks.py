@@ -93,7 +93,11 @@ def read(path: Path) -> NotebookNode:
 def stated_seconds(notebook: NotebookNode) -> float | None:
     """The seconds of computing that the lesson's header states ("Computing: 12 seconds"), if it does."""
     for cell in notebook.cells:
-        found = re.search(r"Computing\W+(\d+) seconds", cell.source) if cell.cell_type == "markdown" else None
+        found = (
+            re.search(r"Computing\W+(\d+) seconds", cell.source)
+            if cell.cell_type == "markdown"
+            else None
+        )
         if found:
             return float(found[1])
     return None
@@ -106,11 +110,18 @@ def exercise_id(source: str) -> str | None:
     """The id of the exercise that a cell checks, the first argument of its call of `check`; None without a call."""
     try:
         tree = ast.parse(re.sub(r"^\s*[%!].*", "", source, flags=re.MULTILINE))
-    except SyntaxError:  # a learner's cell may not parse; its check line still tells which exercise it is
+    except (
+        SyntaxError
+    ):  # a learner's cell may not parse; its check line still tells which exercise it is
         found = re.search(r"^check\(\s*[\"']([^\"']+)[\"']", source, flags=re.MULTILINE)
         return found[1] if found else None
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check" and node.args:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "check"
+            and node.args
+        ):
             return node.args[0].value if isinstance(node.args[0], ast.Constant) else None
     return None
 
@@ -165,7 +176,11 @@ def clean(notebook: NotebookNode, previous: NotebookNode | None = None) -> Noteb
 
     What a cell tagged "varies" shows (say, measured seconds) is kept from `previous` while its source is the same.
     """
-    kept = {cell.source: cell.outputs for cell in previous.cells if cell.cell_type == "code"} if previous else {}
+    kept = (
+        {cell.source: cell.outputs for cell in previous.cells if cell.cell_type == "code"}
+        if previous
+        else {}
+    )
     notebook = nbformat.from_dict(notebook)
     notebook.metadata = nbformat.from_dict(
         {
@@ -178,7 +193,9 @@ def clean(notebook: NotebookNode, previous: NotebookNode | None = None) -> Noteb
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = (kept.get(cell.source) if "varies" in tags else None) or clean_outputs(cell.outputs)
+            cell.outputs = (kept.get(cell.source) if "varies" in tags else None) or clean_outputs(
+                cell.outputs
+            )
     return notebook
 
 
@@ -218,7 +235,11 @@ def clean_text(text: str) -> str:
     text = "\n".join(line for line in lines if not re.search(r"\d+%\|.*\||\d+it \[\d\d:\d\d", line))
     text = re.sub(r"\b0x[0-9a-f]{6,}", "0x...", text)
     text = re.sub(r"\S*ipykernel_\d+\S*?\.py", "<cell>", text)
-    return text.replace(str(ROOT) + os.sep, "").replace(str(ROOT), ".").replace(str(Path.home()) + os.sep, "~" + os.sep)
+    return (
+        text.replace(str(ROOT) + os.sep, "")
+        .replace(str(ROOT), ".")
+        .replace(str(Path.home()) + os.sep, "~" + os.sep)
+    )
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
@@ -263,7 +284,9 @@ def refresh(path: Path, fresh: bool = False, check_only: bool = False) -> list[s
     done = "checked" if check_only else "written" if write(result, path) else "unchanged"
     states = f"(states {stated:.0f})" if stated else ""
     name = path.relative_to(LESSONS).as_posix()
-    print(f"{name:40} {run.wall:6.1f} s, processor {run.processor:6.1f} s {states:12} {size / 1000:7.0f} kB  {done}")
+    print(
+        f"{name:40} {run.wall:6.1f} s, processor {run.processor:6.1f} s {states:12} {size / 1000:7.0f} kB  {done}"
+    )
     for problem in problems:
         print(f"    {problem}")
     return [f"{path.name}: {problem}" for problem in problems]
@@ -271,10 +294,16 @@ def refresh(path: Path, fresh: bool = False, check_only: bool = False) -> list[s
 
 def main(argv: list[str] | None = None) -> int:
     """`python -m minigen lessons [NAME ...] [--check] [--fresh]`: 0 if all notebooks ran and nothing is amiss."""
-    parser = argparse.ArgumentParser("minigen lessons", description="Execute, clean and time the lessons' notebooks.")
-    parser.add_argument("names", nargs="*", help='lessons by the start of their file name, like "02"; default all')
+    parser = argparse.ArgumentParser(
+        "minigen lessons", description="Execute, clean and time the lessons' notebooks."
+    )
+    parser.add_argument(
+        "names", nargs="*", help='lessons by the start of their file name, like "02"; default all'
+    )
     parser.add_argument("--check", action="store_true", help="execute and report, write nothing")
-    parser.add_argument("--fresh", action="store_true", help='take new outputs for cells tagged "varies" too')
+    parser.add_argument(
+        "--fresh", action="store_true", help='take new outputs for cells tagged "varies" too'
+    )
     options = parser.parse_args(argv)
     paths = lesson_paths(options.names)
     if not paths:

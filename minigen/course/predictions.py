@@ -8,7 +8,9 @@ _right: dict[str, bool] = {}
 
 def predict(name: str, answer: float | str | None, choices: tuple[str, ...] = ()) -> None:
     """Note your `answer` (a number, or one of `choices`) under `name`; None means no answer, and nothing stops you."""
-    answer = None if answer is ... else answer.lower() if choices and isinstance(answer, str) else answer
+    answer = (
+        None if answer is ... else answer.lower() if choices and isinstance(answer, str) else answer
+    )
     if answer is not None and choices and answer not in choices:
         raise ValueError(f"answer must be one of {', '.join(choices)}; got {answer!r}")
     if answer is not None and not choices and not isinstance(answer, Real):
@@ -21,7 +23,11 @@ def predict(name: str, answer: float | str | None, choices: tuple[str, ...] = ()
 
 
 def reveal(
-    name: str, truth: float | str, within: float | None = None, unit: str = "", think: str = "What did you leave out?"
+    name: str,
+    truth: float | str,
+    within: float | None = None,
+    unit: str = "",
+    think: str = "What did you leave out?",
 ) -> None:
     """Score the prediction `name` against `truth`, a measured number or the right choice.
 
@@ -38,7 +44,9 @@ def reveal(
             off = abs(said - truth)
             _right[name] = bool(off <= (abs(truth) / 10 if within is None else within))
             verdict = "right." if _right[name] else f"off by {digits(off)}. {think}"
-        message += f" You said {said}: {verdict} ({sum(_right.values())} of {len(_right)} right so far)"
+        message += (
+            f" You said {said}: {verdict} ({sum(_right.values())} of {len(_right)} right so far)"
+        )
     print(message)
 
 

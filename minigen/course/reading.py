@@ -7,10 +7,33 @@ import sys
 import textwrap
 from typing import Any
 
-GREEK = {"alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "nu", "pi", "rho", "sigma", "tau", "phi", "psi"}
+GREEK = {
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "theta",
+    "lambda",
+    "mu",
+    "nu",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "psi",
+}
 FUNCTIONS = {"sum", "prod", "sqrt", "log", "exp", "tanh", "max", "min"}
 SYMBOL = rf"\b(?:[A-Za-z]|{'|'.join(GREEK)})(?:_[a-z0-9]+)+\b|\b(?:{'|'.join(GREEK)})\b"
-SIGNS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "->": r"\to", "~": r"\sim", "*": r"\,", "@": r"\,"}
+SIGNS = {
+    "<=": r"\le",
+    ">=": r"\ge",
+    "!=": r"\ne",
+    "->": r"\to",
+    "~": r"\sim",
+    "*": r"\,",
+    "@": r"\,",
+}
 
 
 def read(thing: Any) -> None:
@@ -57,7 +80,9 @@ def typeset(documentation: str) -> str:
         indented = line.startswith("  ")
         if indented and is_formula(line):
             lines.append(
-                "\n$$" + r" \qquad ".join(latex(part).strip() for part in re.split(r" {2,}", line.strip())) + "$$\n"
+                "\n$$"
+                + r" \qquad ".join(latex(part).strip() for part in re.split(r" {2,}", line.strip()))
+                + "$$\n"
             )
         else:
             pieces = line.strip().split("`")  # every second piece is code
@@ -77,9 +102,13 @@ def latex(formula: str) -> str:
     if not is_formula(formula):  # a remark beside it
         return rf"\text{{{formula}}}"
     formula = re.sub(r"sqrt\(([^()]*)\)", r"sqrt{\1}", formula)
-    formula = re.sub(r"(?:\*\*|\^)(\w+|\([^()]*\))", lambda m: "^{" + m[1].strip("()") + "}", formula)
+    formula = re.sub(
+        r"(?:\*\*|\^)(\w+|\([^()]*\))", lambda m: "^{" + m[1].strip("()") + "}", formula
+    )
     formula = re.sub("|".join(map(re.escape, SIGNS)), lambda m: SIGNS[m[0]] + " ", formula)
-    return re.sub(r"\\[a-z]+|[A-Za-z]\w*", lambda m: m[0] if m[0][0] == "\\" else symbol(m[0]), formula)
+    return re.sub(
+        r"\\[a-z]+|[A-Za-z]\w*", lambda m: m[0] if m[0][0] == "\\" else symbol(m[0]), formula
+    )
 
 
 def symbol(word: str) -> str:

@@ -28,13 +28,17 @@ def digits() -> Digits:
     would then differ from real test images. Raises OSError where the file is missing or damaged.
     """
     if not FILE.exists() or hashlib.sha256(FILE.read_bytes()).hexdigest() != SHA256:
-        raise OSError(f"digits: {FILE} is missing or damaged (its sha256 must be {SHA256}); reinstall minigen")
+        raise OSError(
+            f"digits: {FILE} is missing or damaged (its sha256 must be {SHA256}); reinstall minigen"
+        )
     with np.load(FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
     parts = Digits(images[train], images[test], labels[train], labels[test])
     for part in parts:
-        part.setflags(write=False)  # the result is cached: nobody may change what the next caller gets
+        part.setflags(
+            write=False
+        )  # the result is cached: nobody may change what the next caller gets
     return parts
 
 

@@ -34,12 +34,21 @@ def glyphs(size: int = 16, levels: int = 17) -> Glyphs:
     from matplotlib.figure import Figure
 
     if size < 4 or not 2 <= levels <= 256:
-        raise ValueError(f"glyphs: size must be 4 or more and levels lie in 2..256, got {size} and {levels}")
+        raise ValueError(
+            f"glyphs: size must be 4 or more and levels lie in 2..256, got {size} and {levels}"
+        )
     rows, columns = len(FACES), len(CHARACTERS)
-    sheet = FigureCanvasAgg(Figure((columns * size / 72, rows * size / 72), dpi=72))  # a point is a pixel
+    sheet = FigureCanvasAgg(
+        Figure((columns * size / 72, rows * size / 72), dpi=72)
+    )  # a point is a pixel
     for i, j in np.ndindex(rows, columns):
-        style = {"font": Path(get_data_path(), "fonts", "ttf", f"{FACES[i]}.ttf"), "fontsize": 0.7 * size}
-        sheet.figure.text((j + 0.5) / columns, 1 - (i + 0.7) / rows, CHARACTERS[j], ha="center", **style)
+        style = {
+            "font": Path(get_data_path(), "fonts", "ttf", f"{FACES[i]}.ttf"),
+            "fontsize": 0.7 * size,
+        }
+        sheet.figure.text(
+            (j + 0.5) / columns, 1 - (i + 0.7) / rows, CHARACTERS[j], ha="center", **style
+        )
     sheet.draw()
     ink = 1 - np.asarray(sheet.buffer_rgba())[..., 0] / 255  # (rows * size, columns * size)
     ink = ink.reshape(rows, size, columns, size).swapaxes(1, 2).reshape(-1, size, size)
@@ -59,12 +68,16 @@ def image_files(path: str | Path, key: str | None = None) -> np.ndarray:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             if len(file.files) != 1 and key not in file.files:
-                raise ValueError(f"image_files: {path} needs a key out of {file.files}, got {key!r}")
+                raise ValueError(
+                    f"image_files: {path} needs a key out of {file.files}, got {key!r}"
+                )
             return file[key or file.files[0]]
     from PIL import Image
 
     paths = sorted(path.glob("*.png")) if path.is_dir() else [path]
     if not paths:
         raise FileNotFoundError(f"image_files: no PNG file in the folder {path}")
-    colours = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])  # (N, Y, X, 3)
+    colours = np.stack(
+        [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    )  # (N, Y, X, 3)
     return np.rint(colours.mean(axis=-1)).astype(np.uint8)

@@ -37,7 +37,9 @@ def series_file(path: str | Path, encoding: str = "utf-8-sig") -> Series:
         try:
             pairs.append((_year(row[0]), float(row[1].strip() or "nan")))
         except (ValueError, IndexError) as error:
-            raise ValueError(f"series_file: {path} holds a line that is not time,value: {row}") from error
+            raise ValueError(
+                f"series_file: {path} holds a line that is not time,value: {row}"
+            ) from error
     if not pairs:
         raise ValueError(f"series_file: {path} holds no line of time,value below its header")
     array = np.array(pairs)

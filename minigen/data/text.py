@@ -30,7 +30,9 @@ class Text(NamedTuple):
     def decode(self, tokens: np.ndarray) -> str:
         """Tokens (L,) -> characters. Raises IndexError for a token outside the vocabulary."""
         if any(not 0 <= token < len(self.vocabulary) for token in tokens):
-            raise IndexError(f"decode: tokens must lie in 0..{len(self.vocabulary) - 1}, got {tokens}")
+            raise IndexError(
+                f"decode: tokens must lie in 0..{len(self.vocabulary) - 1}, got {tokens}"
+            )
         return "".join(self.vocabulary[token] for token in tokens)
 
 
@@ -47,10 +49,15 @@ def python_manual(alphabet: str = "a-z") -> Text:
 
         origin, parts = "pydoc_data.topics", topics.values()
     except ImportError:
-        library = [path.read_text(encoding="utf-8") for path in sorted(Path(functools.__file__).parent.glob("*.py"))]
+        library = [
+            path.read_text(encoding="utf-8")
+            for path in sorted(Path(functools.__file__).parent.glob("*.py"))
+        ]
         parts = re.findall(r'(?ms)^ *r?"""(.+?)"""', "\n".join(library))
         origin = "docstrings of the standard library (pydoc_data.topics is missing)"
-    return as_text(drop_repeats("\n\n".join(parts)), alphabet, f"{origin}, Python {platform.python_version()}")
+    return as_text(
+        drop_repeats("\n\n".join(parts)), alphabet, f"{origin}, Python {platform.python_version()}"
+    )
 
 
 def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8") -> Text:

@@ -13,7 +13,9 @@ from minigen import ops, sampling
 from minigen.schedules import SMALLEST_ALPHA, Schedule, cosine, spread
 from minigen.tensor import Tensor, no_grad
 
-SHARE_WITHOUT_LABEL = 0.1  # of the training examples: classifier-free guidance needs a network that knows both
+SHARE_WITHOUT_LABEL = (
+    0.1  # of the training examples: classifier-free guidance needs a network that knows both
+)
 
 
 class DDPM:
@@ -36,14 +38,25 @@ class DDPM:
         levels: int | None = None, weighting: str = "simple",
     ) -> None:  # fmt: skip
         if steps < 2 or (levels is not None and levels < 2):
-            raise ValueError(f"DDPM: steps and levels must be at least 2, got steps={steps}, levels={levels}")
+            raise ValueError(
+                f"DDPM: steps and levels must be at least 2, got steps={steps}, levels={levels}"
+            )
         if predict not in ("noise", "clean", "velocity"):
-            raise ValueError(f'DDPM: predict must be "noise", "clean" or "velocity", got {predict!r}')
+            raise ValueError(
+                f'DDPM: predict must be "noise", "clean" or "velocity", got {predict!r}'
+            )
         if weighting not in ("simple", "bound"):
             raise ValueError(f'DDPM: weighting must be "simple" or "bound", got {weighting!r}')
-        self.net, self.schedule, self.steps, self.predict = net, schedule or cosine(), steps, predict
+        self.net, self.schedule, self.steps, self.predict = (
+            net,
+            schedule or cosine(),
+            steps,
+            predict,
+        )
         self.levels, self.weighting = levels, weighting
-        self.density = levels is None  # whether `bound` is about densities of real data or probabilities of grey levels
+        self.density = (
+            levels is None
+        )  # whether `bound` is about densities of real data or probabilities of grey levels
 
     # -- training ------------------------------------------------------------------------------------------------------
 
@@ -51,7 +64,9 @@ class DDPM:
         """x_t = alpha(t) clean + sigma(t) noise: the forward chain in one jump (eq. 4)."""
         return self.schedule.noisy(clean, noise, t)
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator, label=None, *, t=None, noise=None) -> Tensor:
+    def loss(
+        self, x: np.ndarray, rng: np.random.Generator, label=None, *, t=None, noise=None
+    ) -> Tensor:
         """Mean squared error of the network's output at random t: a scalar, per dimension.
 
         Args:
@@ -61,7 +76,9 @@ class DDPM:
             noise: like x, to use instead of drawing them.
         """
         x = self._checked(x)
-        if t is None:  # each step alike likely, but spread evenly over the batch: a less noisy loss than B draws
+        if (
+            t is None
+        ):  # each step alike likely, but spread evenly over the batch: a less noisy loss than B draws
             place = (rng.random() + np.arange(len(x)) / len(x)) % 1
             t = (1 + np.floor(place * self.steps)) / self.steps
         noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
@@ -111,7 +128,11 @@ class DDPM:
             guidance_scale: with a label: 1 obeys it, more exaggerates it (`sampling.guidance`).
             noise: (n, *shape) standard normal, to start from instead of drawing it.
         """
-        denoise = self.denoise if label is None else self._guided(self._checked_label(label, n), guidance_scale)
+        denoise = (
+            self.denoise
+            if label is None
+            else self._guided(self._checked_label(label, n), guidance_scale)
+        )
         rules = {
             "ancestral": lambda: sampling.ancestral(self.schedule, rng),
             "ancestral-large": lambda: sampling.ancestral(self.schedule, rng, variance="large"),
@@ -152,7 +173,9 @@ class DDPM:
         terms = self.bound_terms(x, rng, min(times, self.steps - 1))
         return -(terms["prior"] + terms["steps"].sum(axis=1) + terms["decoder"])
 
-    def bound_terms(self, x: np.ndarray, rng: np.random.Generator, times: int) -> dict[str, np.ndarray]:
+    def bound_terms(
+        self, x: np.ndarray, rng: np.random.Generator, times: int
+    ) -> dict[str, np.ndarray]:
         """What the bound costs, in nats by name: "prior" L_T (B,), "decoder" L_0 (B,) and "steps" (B, times).
 
         "steps" divides L_1 + ... + L_T-1 into `times` equal stretches of the chain and estimates each from one of its
@@ -162,16 +185,23 @@ class DDPM:
         if not 1 <= times < self.steps:
             raise ValueError(f"bound: times must lie in 1..{self.steps - 1}, got {times}")
         stretch, start = (self.steps - 1) / times, rng.random(len(x))
-        chosen = [2 + np.floor((start + k) * stretch) for k in range(times)]  # each of 2 .. T alike likely
+        chosen = [
+            2 + np.floor((start + k) * stretch) for k in range(times)
+        ]  # each of 2 .. T alike likely
         return {
             "prior": self._prior_cost(x),
-            "steps": stretch * np.stack([self._step_cost(x, i / self.steps, rng) for i in chosen], axis=1),
+            "steps": stretch
+            * np.stack([self._step_cost(x, i / self.steps, rng) for i in chosen], axis=1),
             "decoder": self._decoder_cost(x, rng),
         }
 
     def _prior_cost(self, x: np.ndarray) -> np.ndarray:
         """KL of q(x_T | x) = N(alpha x, sigma^2) from the prior N(0, s^2)."""
-        alpha, sigma, s = self.schedule.alpha(1.0), self.schedule.sigma(1.0), self.schedule.prior_std
+        alpha, sigma, s = (
+            self.schedule.alpha(1.0),
+            self.schedule.sigma(1.0),
+            self.schedule.prior_std,
+        )
         ratio = (sigma / s) ** 2
         return _per_example(ratio + (alpha / s * x.astype(np.float64)) ** 2 - 1 - np.log(ratio)) / 2
 
@@ -181,22 +211,33 @@ class DDPM:
         Both have the variance beta tilde, so it is w |x - denoised|^2.
         """
         x_t = self.q_sample(x, rng.standard_normal(x.shape, np.float32), t)
-        return self._step_weight(t) * _per_example((x.astype(np.float64) - self.denoise(x_t, t)) ** 2)
+        return self._step_weight(t) * _per_example(
+            (x.astype(np.float64) - self.denoise(x_t, t)) ** 2
+        )
 
     def _step_weight(self, t) -> np.ndarray:
         """w = (SNR(t - 1/T) - SNR(t)) / 2; for the first step SNR(t) / 2, as the decoder has the variance 1 / SNR."""
         i = np.round(np.asarray(t) * self.steps)
-        after, now = np.exp(self.schedule.log_snr((i - 1) / self.steps)), np.exp(self.schedule.log_snr(t))
+        after, now = (
+            np.exp(self.schedule.log_snr((i - 1) / self.steps)),
+            np.exp(self.schedule.log_snr(t)),
+        )
         return np.where(i == 1, now, after - now) / 2
 
     def _decoder_cost(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """-log p(x | x_1): normal around the denoised x_1, integrated over the width of the grey level (eq. 13)."""
         t = 1 / self.steps
-        mean = self.denoise(self.q_sample(x, rng.standard_normal(x.shape, np.float32), t), t).astype(np.float64)
+        mean = self.denoise(
+            self.q_sample(x, rng.standard_normal(x.shape, np.float32), t), t
+        ).astype(np.float64)
         std = float(self.schedule.sigma(t) / self.schedule.alpha(t))
         if self.levels is None:
-            return _per_example(((x - mean) / std) ** 2 / 2 + math.log(std * math.sqrt(2 * math.pi)))
-        half = 1 / (self.levels - 1)  # of the width of a level in [-1, 1]; the outermost levels reach to infinity
+            return _per_example(
+                ((x - mean) / std) ** 2 / 2 + math.log(std * math.sqrt(2 * math.pi))
+            )
+        half = 1 / (
+            self.levels - 1
+        )  # of the width of a level in [-1, 1]; the outermost levels reach to infinity
         low = np.where(x < -1 + half, -np.inf, (x - half - mean) / std)
         high = np.where(x > 1 - half, np.inf, (x + half - mean) / std)
         return _per_example(-_log_normal_mass(low, high))
@@ -206,15 +247,21 @@ class DDPM:
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x)
         if x.dtype.kind != "f":
-            raise TypeError(f"DDPM: x has dtype {x.dtype}, expected floats (data.to_signed maps levels to [-1, 1])")
+            raise TypeError(
+                f"DDPM: x has dtype {x.dtype}, expected floats (data.to_signed maps levels to [-1, 1])"
+            )
         if x.shape[1:] != tuple(self.net.shape) or not len(x):
-            raise ValueError(f"DDPM: expected one or more examples of shape {tuple(self.net.shape)}, got {x.shape}")
+            raise ValueError(
+                f"DDPM: expected one or more examples of shape {tuple(self.net.shape)}, got {x.shape}"
+            )
         return x
 
     def _checked_label(self, label: int | np.ndarray, n: int) -> np.ndarray:
         label, classes = np.broadcast_to(label, n), getattr(self.net, "classes", None) or 0
         if label.dtype.kind not in "iu" or label.min() < 0 or label.max() >= classes:
-            raise IndexError(f"label: expected integers below {classes}, the classes of this network; got {label}")
+            raise IndexError(
+                f"label: expected integers below {classes}, the classes of this network; got {label}"
+            )
         return label
 
 
@@ -235,5 +282,9 @@ def _log_normal_cdf(z: np.ndarray) -> np.ndarray:
     """log Phi(z); below -20 by its asymptotic series (Abramowitz & Stegun 26.2.12)."""
     near, far = np.maximum(z, -20), np.minimum(z, -20)
     body = np.log(np.vectorize(math.erfc, otypes=[float])(-near / math.sqrt(2)) / 2)
-    tail = -(far**2) / 2 - np.log(-far * math.sqrt(2 * math.pi)) + np.log1p(-1 / far**2 + 3 / far**4 - 15 / far**6)
+    tail = (
+        -(far**2) / 2
+        - np.log(-far * math.sqrt(2 * math.pi))
+        + np.log1p(-1 / far**2 + 3 / far**4 - 15 / far**6)
+    )
     return np.where(z > -20, body, tail)

@@ -30,9 +30,19 @@ class GPT:
         rng: np.random.Generator,
     ) -> None:  # fmt: skip
         if min(vocab_size, context, layers, heads, width) < 1:
-            raise ValueError(f"GPT: {vocab_size=}, {context=}, {layers=}, {heads=}, {width=}: expected 1 or more")
-        self.vocab_size, self.context, self.layers, self.heads, self.width = vocab_size, context, layers, heads, width
-        self.network = Transformer(vocab_size, context, layers, heads, width, mask="causal", extra_tokens=1, rng=rng)
+            raise ValueError(
+                f"GPT: {vocab_size=}, {context=}, {layers=}, {heads=}, {width=}: expected 1 or more"
+            )
+        self.vocab_size, self.context, self.layers, self.heads, self.width = (
+            vocab_size,
+            context,
+            layers,
+            heads,
+            width,
+        )
+        self.network = Transformer(
+            vocab_size, context, layers, heads, width, mask="causal", extra_tokens=1, rng=rng
+        )
 
     def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
         """Mean cross-entropy of the next token, nats per token.
@@ -44,7 +54,9 @@ class GPT:
         """
         inputs, targets = self._teacher(x)
         if inputs.shape[1] > self.context:
-            raise ValueError(f"loss: {x.shape[1]} columns, but the context is {self.context} (at most context + 1)")
+            raise ValueError(
+                f"loss: {x.shape[1]} columns, but the context is {self.context} (at most context + 1)"
+            )
         return ops.cross_entropy(self.network(inputs), targets)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
@@ -91,7 +103,9 @@ class GPT:
         known = prompt.shape[1]
         if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
             came = f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
-            raise ValueError(f"sample: expected n >= 1, length >= 1 and >= the prompt's, 1 or n prompts; {came}")
+            raise ValueError(
+                f"sample: expected n >= 1, length >= 1 and >= the prompt's, 1 or n prompts; {came}"
+            )
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
         yield x
@@ -106,7 +120,9 @@ class GPT:
             nonlocal caches, window
             inputs = self._shifted(x)
             start = self._window_start(position)
-            if cache and start != window:  # the context is full: begin again with the half that is kept
+            if (
+                cache and start != window
+            ):  # the context is full: begin again with the half that is kept
                 caches, window = self.network.new_caches(n), start
             seen = start + caches[0].seen if cache else start
             with no_grad():
@@ -125,7 +141,9 @@ class GPT:
         padded = np.pad(inputs, ((0, 0), (0, max(0, starts[-1] + min(c, L) - L))))
         windows = np.concatenate([padded[:, s : s + c] for s in starts])  # (windows * B, L)
         with no_grad():
-            said = np.concatenate([self.network(part).data for part in np.split(windows, range(64, len(windows), 64))])
+            said = np.concatenate(
+                [self.network(part).data for part in np.split(windows, range(64, len(windows), 64))]
+            )
         said = said.reshape(len(starts), B, *said.shape[1:])
         return np.concatenate([said[0], *said[1:, :, keep:]], axis=1)[:, :L]
 

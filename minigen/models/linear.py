@@ -15,10 +15,14 @@ def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
     """The series (L,) in float64, or a ValueError that says what is wrong with it."""
     values = np.ma.asarray(series, np.float64).filled(np.nan)  # a masked value is a missing one
     if values.ndim != 1 or len(values) < shortest:
-        raise ValueError(f"series: expected one row of at least {shortest} values, got shape {values.shape}")
+        raise ValueError(
+            f"series: expected one row of at least {shortest} values, got shape {values.shape}"
+        )
     missing = np.flatnonzero(~np.isfinite(values))
     if len(missing):
-        raise ValueError(f"series: {len(missing)} missing or infinite values, first at {missing[0]}; fill or cut them")
+        raise ValueError(
+            f"series: {len(missing)} missing or infinite values, first at {missing[0]}; fill or cut them"
+        )
     if np.ptp(values) == 0:
         raise ValueError(f"series: constant, all {len(values)} values are {values[0]}")
     return values
@@ -41,7 +45,9 @@ def autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarr
     """
     gamma = autocovariance(series, lags)
     r = gamma / gamma[0]
-    variance = np.insert(2 * np.cumsum(r[:-1] ** 2) - 1, 0, 0) / len(series)  # r_0 = 1 counts twice in the sum, less 1
+    variance = np.insert(2 * np.cumsum(r[:-1] ** 2) - 1, 0, 0) / len(
+        series
+    )  # r_0 = 1 counts twice in the sum, less 1
     return r, 1.96 * np.sqrt(variance)
 
 
@@ -75,7 +81,9 @@ def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, flo
     design = np.column_stack([np.ones(len(rows)), rows[:, :-1][:, ::-1]])
     solution, _, rank, _ = np.linalg.lstsq(design, rows[:, -1], rcond=None)
     if rank < order + 1:
-        raise ValueError(f"series: its {order} lags are linearly dependent (it follows a smaller rule without noise)")
+        raise ValueError(
+            f"series: its {order} lags are linearly dependent (it follows a smaller rule without noise)"
+        )
     return solution, float(np.mean((rows[:, -1] - design @ solution) ** 2))
 
 
@@ -104,12 +112,20 @@ class LinearAR:
         if order < 1:
             raise ValueError(f"order: expected at least 1, got {order}")
         self.order = order
-        self.coefficients, self.intercept, self.noise_std = np.full(order, np.nan), np.array(np.nan), np.array(np.nan)
-        self.history = np.full(order, np.nan)  # the last values of the series: forecasts go on from here
+        self.coefficients, self.intercept, self.noise_std = (
+            np.full(order, np.nan),
+            np.array(np.nan),
+            np.array(np.nan),
+        )
+        self.history = np.full(
+            order, np.nan
+        )  # the last values of the series: forecasts go on from here
         self.observations = np.array(np.inf)  # equations in the fit; inf: known, not estimated
 
     @classmethod
-    def known(cls, coefficients: np.ndarray, intercept: float = 0.0, noise_std: float = 1.0) -> "LinearAR":
+    def known(
+        cls, coefficients: np.ndarray, intercept: float = 0.0, noise_std: float = 1.0
+    ) -> "LinearAR":
         """The model with these parameters, nothing estimated; it needs a `history` to forecast."""
         model = cls(len(coefficients))
         model.coefficients = np.array(coefficients, np.float64)
@@ -131,8 +147,15 @@ class LinearAR:
             intercept, variance = x.mean() * (1 - phi.sum()), variances[-1]
         else:
             raise ValueError(f"method: expected 'least-squares' or 'yule-walker', got {method!r}")
-        self.coefficients, self.intercept, self.noise_std = phi, np.array(intercept), np.array(np.sqrt(variance))
-        self.history, self.observations = x[-self.order :].copy(), np.array(float(len(x) - self.order))
+        self.coefficients, self.intercept, self.noise_std = (
+            phi,
+            np.array(intercept),
+            np.array(np.sqrt(variance)),
+        )
+        self.history, self.observations = (
+            x[-self.order :].copy(),
+            np.array(float(len(x) - self.order)),
+        )
         return self
 
     # What the coefficients say -----------------------------------------------------------------------
@@ -161,7 +184,9 @@ class LinearAR:
         gamma_k - sum_j phi_j gamma_{|k-j|} = sigma^2 for k = 0, else 0 (BD section 3.3): p + 1 equations, then onwards.
         """
         if not self.is_stationary():
-            raise ValueError(f"coefficients: not stationary, largest root {np.abs(self.roots()[0]):.4f}")
+            raise ValueError(
+                f"coefficients: not stationary, largest root {np.abs(self.roots()[0]):.4f}"
+            )
         p = self.order
         equations = np.eye(p + 1)
         for k, j in np.ndindex(p + 1, p):
@@ -181,7 +206,9 @@ class LinearAR:
     def one_step(self, x: np.ndarray) -> np.ndarray:
         """E[x_t | the `order` values before it] for x (..., L): (..., L - order)."""
         if np.shape(x)[-1] <= self.order:
-            raise ValueError(f"x: expected more than order = {self.order} values along L, got shape {np.shape(x)}")
+            raise ValueError(
+                f"x: expected more than order = {self.order} values along L, got shape {np.shape(x)}"
+            )
         past = sliding_window_view(np.asarray(x, np.float64)[..., :-1], self.order, axis=-1)
         return self.intercept + past @ self.coefficients[::-1]
 
@@ -209,10 +236,14 @@ class LinearAR:
         """n series (n, length) of the stationary process: p values from their joint Gaussian, then one by one."""
         gamma = self.autocovariance(self.order - 1)
         lag = np.abs(np.subtract.outer(np.arange(self.order), np.arange(self.order)))
-        start = rng.multivariate_normal(np.full(self.order, self.mean()), gamma[lag], size=n, method="cholesky")
+        start = rng.multivariate_normal(
+            np.full(self.order, self.mean()), gamma[lag], size=n, method="cholesky"
+        )
         return self._walk(start, rng.standard_normal((n, max(length - self.order, 0))))[:, :length]
 
-    def forecast(self, steps: int, rng: np.random.Generator, paths: int, history=None, noise=None) -> np.ndarray:
+    def forecast(
+        self, steps: int, rng: np.random.Generator, paths: int, history=None, noise=None
+    ) -> np.ndarray:
         """A fan of simulated futures (paths, steps), from the end of `history` (at least `order` values).
 
         history None is the end of the fitted series; noise (paths, steps), of unit variance, can be handed in.
@@ -224,7 +255,9 @@ class LinearAR:
         """E[x_{T+h} | history], h = 1..steps: the walk without noise, (steps,)."""
         return self._walk(self._past(history), np.zeros((1, steps)))[0, self.order :]
 
-    def interval(self, steps: int, level: float = 0.9, history: np.ndarray | None = None) -> np.ndarray:
+    def interval(
+        self, steps: int, level: float = 0.9, history: np.ndarray | None = None
+    ) -> np.ndarray:
         """Lower and upper ends (steps, 2) that should hold x_{T+h} with probability `level`.
 
         var = sigma^2 sum_{j<h} psi_j^2, psi the response to a unit shock (BD section 5.5), times Akaike's (1969)
@@ -233,12 +266,20 @@ class LinearAR:
         """
         used, response = self.order + 1, LinearAR.known(self.coefficients)
         psi = response._walk(np.zeros((1, self.order)), np.eye(1, steps))[0, self.order :]
-        inflate = 1 + 2 * used / (self.observations - used)  # = (n + p + 1) / (n - p - 1); 1 for a known model
-        half = NormalDist().inv_cdf((1 + level) / 2) * self.noise_std * np.sqrt(inflate * np.cumsum(psi**2))
+        inflate = 1 + 2 * used / (
+            self.observations - used
+        )  # = (n + p + 1) / (n - p - 1); 1 for a known model
+        half = (
+            NormalDist().inv_cdf((1 + level) / 2)
+            * self.noise_std
+            * np.sqrt(inflate * np.cumsum(psi**2))
+        )
         return self.point_forecast(steps, history)[:, None] + np.stack([-half, half], axis=1)
 
     def _past(self, history: np.ndarray | None) -> np.ndarray:
         past = np.asarray(self.history if history is None else history, np.float64)[-self.order :]
         if past.shape != (self.order,) or not np.isfinite(past).all():
-            raise ValueError(f"history: fit first, or give at least {self.order} finite values; got {past}")
+            raise ValueError(
+                f"history: fit first, or give at least {self.order} finite values; got {past}"
+            )
         return past[None]  # (1, p)

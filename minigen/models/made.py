@@ -35,11 +35,18 @@ class MADE:
     ) -> None:  # fmt: skip
         if dimensions < 1 or levels < 2 or min(hidden, default=1) < 1 or penalty < 0:
             came = f"got {dimensions}, {levels}, {hidden}, {penalty}"
-            raise ValueError(f"MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0; {came}")
+            raise ValueError(
+                f"MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0; {came}"
+            )
         order = range(dimensions) if order is None else order
         if sorted(order) != list(range(dimensions)):
             raise ValueError(f"order: expected each of 0 .. {dimensions - 1} once, got {order}")
-        self.dimensions, self.levels, self.hidden, self.penalty = dimensions, levels, tuple(hidden), penalty
+        self.dimensions, self.levels, self.hidden, self.penalty = (
+            dimensions,
+            levels,
+            tuple(hidden),
+            penalty,
+        )
         self.order = tuple(int(i) for i in order)
         self._masks = masks(self.order, levels - 1, self.hidden)
         self.layers = [nn.Linear(mask.shape[1], mask.shape[0], rng=rng) for mask in self._masks]
@@ -54,7 +61,9 @@ class MADE:
     def logits(self, x: np.ndarray) -> Tensor:
         """(B, D) integers -> (B, D, V): the logits of each dimension given those before it in the order."""
         x = self._checked(x)
-        indicators = (x[:, :, None] >= np.arange(1, self.levels)).astype(np.float32)  # (B, D, V - 1)
+        indicators = (x[:, :, None] >= np.arange(1, self.levels)).astype(
+            np.float32
+        )  # (B, D, V - 1)
         others = self.network(indicators.reshape(len(x), -1)).reshape(indicators.shape)
         return ops.concatenate([np.zeros((*x.shape, 1), np.float32), others], axis=2)
 
@@ -62,7 +71,9 @@ class MADE:
         """Mean of -log p(x_i | x_before) over the dimensions, nats, and the penalty; rng is unused."""
         loss = ops.cross_entropy(self.logits(x), x)
         if self.penalty:
-            squares = [ops.sum((layer.weight * mask) ** 2) for layer, mask in zip(self.layers, self._masks)]
+            squares = [
+                ops.sum((layer.weight * mask) ** 2) for layer, mask in zip(self.layers, self._masks)
+            ]
             loss = loss + sum(squares[1:], squares[0]) * (self.penalty / 2 / self.dimensions)
         return loss
 
@@ -77,7 +88,9 @@ class MADE:
         *_, x = self.sample_walk(n, rng, temperature)
         return x
 
-    def sample_walk(self, n: int, rng: np.random.Generator, temperature: float = 1.0) -> Iterator[np.ndarray]:
+    def sample_walk(
+        self, n: int, rng: np.random.Generator, temperature: float = 1.0
+    ) -> Iterator[np.ndarray]:
         """The walk of `sample`, state by state: (n, D), dimensions not yet drawn are 0."""
         if n < 1:
             raise ValueError(f"sample: n={n}, expected at least 1")
@@ -93,7 +106,9 @@ class MADE:
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = as_tokens(x, self.levels)
         if x.shape[1] != self.dimensions or not len(x):
-            raise ValueError(f"MADE: expected x of shape (B, {self.dimensions}), B >= 1, got {x.shape}")
+            raise ValueError(
+                f"MADE: expected x of shape (B, {self.dimensions}), B >= 1, got {x.shape}"
+            )
         return x
 
 

@@ -15,7 +15,9 @@ def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
     """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) becomes a batch of one."""
     x = np.atleast_2d(x)
     if x.dtype.kind not in "iu" or x.ndim != 2:
-        raise TypeError(f"x: expected integer tokens of shape (L,) or (B, L), got {x.dtype} of shape {x.shape}")
+        raise TypeError(
+            f"x: expected integer tokens of shape (L,) or (B, L), got {x.dtype} of shape {x.shape}"
+        )
     if x.size and not 0 <= x.min() <= x.max() < vocab_size:
         raise IndexError(f"x: expected tokens in 0..{vocab_size - 1}, got {x.min()}..{x.max()}")
     return x.astype(np.int64)
@@ -36,7 +38,9 @@ def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
 def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     p = np.array(p, np.float64)
     if p.shape != shape or (p < 0).any() or not np.allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-8):
-        raise ValueError(f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis; got {p.shape}:\n{p}")
+        raise ValueError(
+            f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis; got {p.shape}:\n{p}"
+        )
     return p
 
 
@@ -66,37 +70,55 @@ class MarkovChain:
         """
         conditional = np.asarray(conditional, np.float64)
         vocab_size, states = conditional.shape[-1], conditional[..., 0].size
-        if conditional.ndim < 2 or len(set(conditional.shape)) != 1 or states > 5000:  # 5000 x 5000: 0.2 GB
-            raise ValueError(f"conditional: expected (V, ..., V, V), V^p <= 5000 states, got {conditional.shape}")
+        if (
+            conditional.ndim < 2 or len(set(conditional.shape)) != 1 or states > 5000
+        ):  # 5000 x 5000: 0.2 GB
+            raise ValueError(
+                f"conditional: expected (V, ..., V, V), V^p <= 5000 states, got {conditional.shape}"
+            )
         now = np.arange(states)[:, None]
-        after = (now * vocab_size + np.arange(vocab_size)) % states  # append the next symbol, drop the oldest
+        after = (
+            now * vocab_size + np.arange(vocab_size)
+        ) % states  # append the next symbol, drop the oldest
         transition = np.zeros((states, states))
         transition[now, after] = conditional.reshape(states, vocab_size)
         return cls(transition)
 
     @classmethod
-    def fit(cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0) -> "MarkovChain":
+    def fit(
+        cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0
+    ) -> "MarkovChain":
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
 
         order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit).
         A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every count.
         """
         codes = window_codes(as_tokens(x, states), states, order + 1)
-        counts = np.bincount(codes.ravel(), minlength=states ** (order + 1)).reshape((states,) * (order + 1))
+        counts = np.bincount(codes.ravel(), minlength=states ** (order + 1)).reshape(
+            (states,) * (order + 1)
+        )
         counts = counts + pseudocount
         left = counts.sum(axis=-1, keepdims=True)
         if (left == 0).any():
-            raise ValueError(f"x: {(left == 0).sum()} of {left.size} contexts are never left; give a pseudocount > 0")
+            raise ValueError(
+                f"x: {(left == 0).sum()} of {left.size} contexts are never left; give a pseudocount > 0"
+            )
         return cls.enlarge(counts / left)
 
     def stationary(self) -> np.ndarray:
         """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if there is more than one."""
         size = len(self.transition)
-        equations = np.vstack([self.transition.T - np.eye(size), np.ones(size)])  # pi (P - I) = 0 and sum(pi) = 1
+        equations = np.vstack(
+            [self.transition.T - np.eye(size), np.ones(size)]
+        )  # pi (P - I) = 0 and sum(pi) = 1
         pi, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)
         if rank < size:
-            raise ValueError("transition: several closed classes, so the stationary distribution is not unique")
-        return np.maximum(pi, 0) / np.maximum(pi, 0).sum()  # rounding can leave -1e-17 on a state never returned to
+            raise ValueError(
+                "transition: several closed classes, so the stationary distribution is not unique"
+            )
+        return (
+            np.maximum(pi, 0) / np.maximum(pi, 0).sum()
+        )  # rounding can leave -1e-17 on a state never returned to
 
     def distance(self, steps: int) -> float:
         """d(t) = max_x TV(P^t(x, .), pi): total variation to stationarity from the worst start (LPW section 4.4)."""
@@ -112,7 +134,9 @@ class MarkovChain:
         while self.distance(late) > epsilon:
             late *= 2
             if late > 2**40:
-                raise ValueError(f"transition: d(t) is still {self.distance(late):.3f} after 2^40 steps")
+                raise ValueError(
+                    f"transition: d(t) is still {self.distance(late):.3f} after 2^40 steps"
+                )
         return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps))
 
     def entropy_rate(self) -> float:
@@ -127,7 +151,9 @@ class MarkovChain:
 
     def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
         """n paths (n, length) of states."""
-        x = np.full((n, length), len(self.transition))  # nothing has happened yet: the state before the first
+        x = np.full(
+            (n, length), len(self.transition)
+        )  # nothing has happened yet: the state before the first
         logits = log(self._with_start())
         return run(x, range(length + 1), lambda x, now: logits[x[:, now - 1]], write(rng))
 
@@ -139,7 +165,9 @@ class MarkovChain:
 
     def _with_start(self) -> np.ndarray:
         """The transition matrix and one more row, out of the state before the first: (V + 1, V)."""
-        return np.vstack([self.transition, self.stationary() if self.initial is None else self.initial])
+        return np.vstack(
+            [self.transition, self.stationary() if self.initial is None else self.initial]
+        )
 
 
 class NGram:
@@ -163,13 +191,21 @@ class NGram:
     start token, and one function can score both.
     """
 
-    def __init__(self, order: int, vocab_size: int, smoothing="kneser-ney", discount=0.75, pseudocount=1.0):
+    def __init__(
+        self, order: int, vocab_size: int, smoothing="kneser-ney", discount=0.75, pseudocount=1.0
+    ):
         if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
-            raise ValueError(f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}")
+            raise ValueError(
+                f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
+            )
         if smoothing not in ("kneser-ney", "additive", None):
-            raise ValueError(f"smoothing: expected 'kneser-ney', 'additive' or None, got {smoothing!r}")
+            raise ValueError(
+                f"smoothing: expected 'kneser-ney', 'additive' or None, got {smoothing!r}"
+            )
         if not 0 <= discount <= 1 or pseudocount <= 0:
-            raise ValueError(f"need 0 <= discount <= 1 and pseudocount > 0, got {discount} and {pseudocount}")
+            raise ValueError(
+                f"need 0 <= discount <= 1 and pseudocount > 0, got {discount} and {pseudocount}"
+            )
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
         # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all contexts h and backoff.
@@ -179,7 +215,9 @@ class NGram:
         """Count the windows of x, (L,) or (B, L). Returns self."""
         x = as_tokens(x, self.vocab_size)
         if x.shape[1] <= self.order:
-            raise ValueError(f"x: expected sequences longer than order = {self.order}, got shape {x.shape}")
+            raise ValueError(
+                f"x: expected sequences longer than order = {self.order}, got shape {x.shape}"
+            )
         rungs = [self._rung(x, k) for k in range(self.order + 1)]
         self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*rungs))
         return self
@@ -188,22 +226,35 @@ class NGram:
         """The sorted windows h w with k symbols in h and gain of each, the sorted contexts h and backoff of each."""
         codes = window_codes(x, self.vocab_size, k + 1).ravel()
         if k < self.order and self.smoothing == "kneser-ney":
-            longer = np.unique(window_codes(x, self.vocab_size, k + 2))  # each kind of longer window counts once
+            longer = np.unique(
+                window_codes(x, self.vocab_size, k + 2)
+            )  # each kind of longer window counts once
             codes = longer % self.vocab_size ** (k + 1)
         windows, counts = np.unique(codes, return_counts=True)
-        contexts, which, kinds = np.unique(windows // self.vocab_size, return_inverse=True, return_counts=True)
+        contexts, which, kinds = np.unique(
+            windows // self.vocab_size, return_inverse=True, return_counts=True
+        )
         discount = self.discount if self.smoothing == "kneser-ney" else 0
         added = self.pseudocount * self.vocab_size if self.smoothing == "additive" else 0
         total = np.bincount(which, counts) + added  # c(h) + aV
-        gains, backoffs = np.maximum(counts - discount, 0) / total[which], (discount * kinds + added) / total
+        gains, backoffs = (
+            np.maximum(counts - discount, 0) / total[which],
+            (discount * kinds + added) / total,
+        )
         return windows, gains, contexts, backoffs
 
     def conditional(self, context: np.ndarray) -> np.ndarray:
         """P(next | context), (B, V), for contexts (B, k) of any length k: the last `order` symbols count."""
         context = as_tokens(context, self.vocab_size)
-        context = np.repeat(context[:, max(context.shape[1] - self.order, 0) :], self.vocab_size, axis=0)
-        after = np.resize(np.arange(self.vocab_size), (len(context), 1))  # every symbol after every context
-        return self._token_probabilities(np.hstack([context, after]))[:, -1].reshape(-1, self.vocab_size)
+        context = np.repeat(
+            context[:, max(context.shape[1] - self.order, 0) :], self.vocab_size, axis=0
+        )
+        after = np.resize(
+            np.arange(self.vocab_size), (len(context), 1)
+        )  # every symbol after every context
+        return self._token_probabilities(np.hstack([context, after]))[:, -1].reshape(
+            -1, self.vocab_size
+        )
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """log P(x) (B,) of sequences (B, L), nats, exact, every token scored; -inf where p = 0 (smoothing=None)."""
@@ -215,18 +266,29 @@ class NGram:
         for k in range(min(self.order + 1, x.shape[1])):
             codes = window_codes(x, self.vocab_size, k + 1)
             gain = look_up(codes, self.windows[k], self.gains[k], missing=0.0)
-            backoff = look_up(codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0)
+            backoff = look_up(
+                codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0
+            )
             below = uniform if self.smoothing == "additive" else p
             p = np.hstack([p[:, :k], gain + backoff * below[:, k:]])
         return p
 
-    def sample(self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None) -> np.ndarray:
+    def sample(
+        self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None
+    ) -> np.ndarray:
         """n sequences (n, length) that begin with the prompt, (P,) or (n, P), which counts in `length`."""
-        prompt = np.zeros((n, 0), np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)
+        prompt = (
+            np.zeros((n, 0), np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)
+        )
         known = prompt.shape[1]
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
-        return run(x, range(known, length + 1), lambda x, now: log(self.conditional(x[:, :now])), write(rng))
+        return run(
+            x,
+            range(known, length + 1),
+            lambda x, now: log(self.conditional(x[:, :now])),
+            write(rng),
+        )
 
 
 def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:

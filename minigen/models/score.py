@@ -54,8 +54,12 @@ class ScoreSDE:
 
     def _noise(self, x, t) -> Tensor:
         """What the network sees as noise in x (B, *shape), -sigma score."""
-        scale = (self.schedule.alpha(t) ** 2 + self.schedule.sigma(t) ** 2) ** -0.5  # 1 for variance_preserving
-        return self.net(x * np.reshape(scale, scale.shape + (1,) * (x.ndim - scale.ndim)).astype(x.dtype), t)
+        scale = (
+            self.schedule.alpha(t) ** 2 + self.schedule.sigma(t) ** 2
+        ) ** -0.5  # 1 for variance_preserving
+        return self.net(
+            x * np.reshape(scale, scale.shape + (1,) * (x.ndim - scale.ndim)).astype(x.dtype), t
+        )
 
     def score(self, x: np.ndarray, t) -> np.ndarray:
         """Gradient of log p_t at x (B, *shape), t > 0 a scalar or (B,): shaped like x."""
@@ -66,7 +70,9 @@ class ScoreSDE:
 
     def denoise(self, x: np.ndarray, t) -> np.ndarray:
         """E[clean | x_t] by Tweedie's formula (x + sigma^2 score) / alpha: what `minigen.sampling` asks for."""
-        return (x + spread(self.schedule.sigma(t) ** 2, x) * self.score(x, t)) / spread(self.schedule.alpha(t), x)
+        return (x + spread(self.schedule.sigma(t) ** 2, x) * self.score(x, t)) / spread(
+            self.schedule.alpha(t), x
+        )
 
     # -- sampling ------------------------------------------------------------------------------------------------------
 
@@ -76,7 +82,12 @@ class ScoreSDE:
         return x
 
     def sample_walk(
-        self, n: int, rng: np.random.Generator, method: str = "ode", steps: int = 200, noise: np.ndarray | None = None
+        self,
+        n: int,
+        rng: np.random.Generator,
+        method: str = "ode",
+        steps: int = 200,
+        noise: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Every state from noise to the sample, each (n, *shape).
 
@@ -109,7 +120,9 @@ class ScoreSDE:
         """
         D = int(np.prod(self.net.shape))
         if D > EXACT_DIMENSIONS:
-            raise AttributeError(f"log_prob: exact up to {EXACT_DIMENSIONS} dimensions, these are {D}: see bound")
+            raise AttributeError(
+                f"log_prob: exact up to {EXACT_DIMENSIONS} dimensions, these are {D}: see bound"
+            )
 
         def log_prob(x: np.ndarray, steps: int = 100, prior: Callable | None = None) -> np.ndarray:
             at_one, gains = self._flow(x, np.eye(D)[None], steps, prior)
@@ -122,14 +135,21 @@ class ScoreSDE:
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(
-        self, x: np.ndarray, rng: np.random.Generator, probes: int = 10, steps: int = 100, prior: Callable | None = None
+        self,
+        x: np.ndarray,
+        rng: np.random.Generator,
+        probes: int = 10,
+        steps: int = 100,
+        prior: Callable | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """log p(x) with the divergence estimated by Hutchinson's trick (eq. 40), and its standard error: (B,), nats.
 
         For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the whole path.
         """
         if probes < 2:
-            raise ValueError(f"log_prob_estimate: a standard error needs at least 2 probes, got {probes}")
+            raise ValueError(
+                f"log_prob_estimate: a standard error needs at least 2 probes, got {probes}"
+            )
         signs = rng.choice([-1.0, 1.0], size=(len(x), probes, int(np.prod(self.net.shape))))
         at_one, gains = self._flow(x, signs, steps, prior)
         return at_one + gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(probes)
@@ -140,7 +160,9 @@ class ScoreSDE:
         It is the walk of sampling, from data to noise; its state is x (B, *shape) and, beside it, the integrals.
         """
         if x.dtype.kind != "f" or x.shape[1:] != tuple(self.net.shape):
-            raise ValueError(f"x: expected floats of shape (B, *{tuple(self.net.shape)}), got {x.dtype} {x.shape}")
+            raise ValueError(
+                f"x: expected floats of shape (B, *{tuple(self.net.shape)}), got {x.dtype} {x.shape}"
+            )
         x, D = x.astype(np.float64), x[0].size
 
         def slope(state: np.ndarray, t: float) -> np.ndarray:
@@ -148,10 +170,16 @@ class ScoreSDE:
             f, half_g2 = self.schedule.f(t), self.schedule.g2(t) / 2
             score, curvature = self._score_and_curvature(at, t, probes)
             drift = f * state[:, :D] - half_g2 * score.reshape(len(x), D)  # eq. 13
-            return np.concatenate([drift, f * (probes**2).sum(axis=2) - half_g2 * curvature], axis=1)
+            return np.concatenate(
+                [drift, f * (probes**2).sum(axis=2) - half_g2 * curvature], axis=1
+            )
 
-        times = np.maximum(self.schedule.grid(steps) ** 2, 0 if self._oracle else FIRST_TIME)  # near 0, sigma ~ sqrt(t)
-        state = np.concatenate([x.reshape(len(x), D), np.zeros((len(x), probes.shape[1]))], axis=1)  # (B, D + P)
+        times = np.maximum(
+            self.schedule.grid(steps) ** 2, 0 if self._oracle else FIRST_TIME
+        )  # near 0, sigma ~ sqrt(t)
+        state = np.concatenate(
+            [x.reshape(len(x), D), np.zeros((len(x), probes.shape[1]))], axis=1
+        )  # (B, D + P)
         state = sampling.run(state, times, slope, sampling.runge_kutta(slope))
         x_1 = state[:, :D]
         s2 = self.schedule.prior_std**2
@@ -162,8 +190,12 @@ class ScoreSDE:
     def _score_and_curvature(self, x, t, probes) -> tuple[np.ndarray, np.ndarray]:
         """The score at x, and e^T (d score / dx) e for each probe e, probes (B or 1, P, D): (B, P)."""
         P = probes.shape[1]
-        many = np.repeat(x, P, axis=0)  # every example once a probe: the examples of a batch do not see each other
-        e = np.broadcast_to(probes.reshape(len(probes), P, *x.shape[1:]), (len(x), P, *x.shape[1:])).reshape(many.shape)
+        many = np.repeat(
+            x, P, axis=0
+        )  # every example once a probe: the examples of a batch do not see each other
+        e = np.broadcast_to(
+            probes.reshape(len(probes), P, *x.shape[1:]), (len(x), P, *x.shape[1:])
+        ).reshape(many.shape)
         if self._oracle:  # by central differences
             h = 1e-5 * (1 + np.sqrt(np.mean(x**2)))
             slopes = (self.score(many + h * e, t) - self.score(many - h * e, t)) / (2 * h)

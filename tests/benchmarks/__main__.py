@@ -25,11 +25,19 @@ class Worker:
     """A process that measures one framework."""
 
     def __init__(self, framework: str, python: str, threads: int) -> None:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        environment = os.environ | {
+            "OPENBLAS_NUM_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(threads),
+        }
         environment |= {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])}
         command = [python, str(HERE / "worker.py"), framework, str(threads)]
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
         self.workloads = self.answer()
 
@@ -60,17 +68,28 @@ def agree(name: str, losses: dict[str, list[float]]) -> None:
     """Every framework must compute the same thing."""
     ours = losses["minigen"]
     for framework, theirs in losses.items():
-        if framework != "products" and any(abs(a - b) > 1e-4 * (1 + abs(a)) for a, b in zip(ours, theirs)):
+        if framework != "products" and any(
+            abs(a - b) > 1e-4 * (1 + abs(a)) for a, b in zip(ours, theirs)
+        ):
             raise AssertionError(f"{name}: minigen gives {ours}, {framework} {theirs}")
 
 
-def run(threads: int, rounds: int, python: str, clock: int, workloads: list[str]) -> dict[str, dict[str, list[float]]]:
+def run(
+    threads: int, rounds: int, python: str, clock: int, workloads: list[str]
+) -> dict[str, dict[str, list[float]]]:
     """Seconds by workload and framework, one number a round."""
-    pythons = {"minigen": sys.executable, "torch": python, "autograd": python, "products": sys.executable}
+    pythons = {
+        "minigen": sys.executable,
+        "torch": python,
+        "autograd": python,
+        "products": sys.executable,
+    }
     workers = {name: Worker(name, pythons[name], threads) for name in COLUMNS}
     times = {}
     for name in workloads:
-        here = {framework: worker for framework, worker in workers.items() if name in worker.workloads}
+        here = {
+            framework: worker for framework, worker in workers.items() if name in worker.workloads
+        }
         agree(name, {framework: worker.ask(name)[2] for framework, worker in here.items()})
         times[name] = {framework: [] for framework in here}
     for turn in range(rounds):
@@ -112,22 +131,34 @@ def table(times, memory, threads, rounds, clock) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--python", default=sys.executable, help="interpreter that has PyTorch and autograd")
-    parser.add_argument("--cpu", action="store_true", help="processor time: for one thread on a busy machine")
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter that has PyTorch and autograd"
+    )
+    parser.add_argument(
+        "--cpu", action="store_true", help="processor time: for one thread on a busy machine"
+    )
     parser.add_argument("--only", nargs="+", default=list(WORKLOADS), choices=WORKLOADS)
-    parser.add_argument("--no-memory", action="store_true", help="skip the peaks, which need a process each")
+    parser.add_argument(
+        "--no-memory", action="store_true", help="skip the peaks, which need a process each"
+    )
     options = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+    )
     for threads in options.threads:
         times = run(threads, options.rounds, options.python, int(options.cpu), options.only)
         memory = {}
         if not options.no_memory:
             for name in [name for name in options.only if name in TRAINING]:
                 pairs = (("minigen", sys.executable), ("torch", options.python))
-                memory[name] = [peak_memory(framework, python, threads, name) for framework, python in pairs]
+                memory[name] = [
+                    peak_memory(framework, python, threads, name) for framework, python in pairs
+                ]
         print(table(times, memory, threads, options.rounds, int(options.cpu)), end="\n\n")
 
 

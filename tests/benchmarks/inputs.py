@@ -63,9 +63,20 @@ def gpt(context=64):
 def convolutional():
     rng = np.random.default_rng(3)
     weights = {"time.weight": matrix(rng, 64, 64), "time.bias": vector(64)}
-    for name, inside, outside in [("a", 1, 32), ("b", 32, 64), ("c", 64, 64), ("d", 64, 32), ("e", 32, 1)]:
-        weights |= {f"{name}.weight": matrix(rng, outside, inside, 3, 3), f"{name}.bias": vector(outside)}
-    return weights | {"norm.weight": vector(64, 1), "norm.bias": vector(64)}, noisy(rng, 64, 1, 16, 16)
+    for name, inside, outside in [
+        ("a", 1, 32),
+        ("b", 32, 64),
+        ("c", 64, 64),
+        ("d", 64, 32),
+        ("e", 32, 1),
+    ]:
+        weights |= {
+            f"{name}.weight": matrix(rng, outside, inside, 3, 3),
+            f"{name}.bias": vector(outside),
+        }
+    return weights | {"norm.weight": vector(64, 1), "norm.bias": vector(64)}, noisy(
+        rng, 64, 1, 16, 16
+    )
 
 
 def patches():

@@ -41,7 +41,8 @@ def milliseconds(gpt: mg.GPT, batch: int, length: int, cache: bool, rounds: int)
     times = np.empty((rounds, length))
     for r in range(rounds):
         stamps = [
-            time.process_time() for _ in gpt.sample_walk(batch, np.random.default_rng(r), length=length, cache=cache)
+            time.process_time()
+            for _ in gpt.sample_walk(batch, np.random.default_rng(r), length=length, cache=cache)
         ]
         times[r] = 1000 * np.diff(stamps)
     return times.min(axis=0)
@@ -54,20 +55,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     how = parser.parse_args()
     gpt = mg.GPT(VOCABULARY, CONTEXT, LAYERS, HEADS, WIDTH, rng=np.random.default_rng(0))
-    measured = {cache: milliseconds(gpt, how.batch, how.length, cache, how.rounds) for cache in (True, False)}
-    counted = {c: how.batch * np.array([operations_at(p, c) for p in range(how.length)]) for c in (True, False)}
+    measured = {
+        cache: milliseconds(gpt, how.batch, how.length, cache, how.rounds)
+        for cache in (True, False)
+    }
+    counted = {
+        c: how.batch * np.array([operations_at(p, c) for p in range(how.length)])
+        for c in (True, False)
+    }
     print(f"batch {how.batch}; a token at these positions, on average")
     print("  positions   with cache              without                 without / with")
     print("              MFLOP    ms   GFLOP/s   MFLOP    ms   GFLOP/s   arithmetic  time")
     edges = [0, *(1 << i for i in range(4, 20) if 1 << i < how.length), how.length]
     for start, end in pairwise(edges):
         part, row = slice(start, end), f"{start:5} - {end - 1:4}"
-        mega, ms = ({c: table[c][part].mean() for c in (True, False)} for table in (counted, measured))
+        mega, ms = (
+            {c: table[c][part].mean() for c in (True, False)} for table in (counted, measured)
+        )
         for c in (True, False):
             row += f"  {mega[c] / 1e6:8.1f}  {ms[c]:6.2f}  {mega[c] / ms[c] / 1e6:6.1f}"
         print(f"{row}     {mega[False] / mega[True]:7.1f}  {ms[False] / ms[True]:5.1f}")
     for name, table in (("MFLOP", {c: counted[c] / 1e6 for c in counted}), ("ms", measured)):
-        print(f"all {how.length} tokens: {table[True].sum():.0f} {name} with, {table[False].sum():.0f} {name} without")
+        print(
+            f"all {how.length} tokens: {table[True].sum():.0f} {name} with, {table[False].sum():.0f} {name} without"
+        )
 
 
 if __name__ == "__main__":

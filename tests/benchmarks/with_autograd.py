@@ -9,7 +9,12 @@ from autograd import value_and_grad
 
 def trainer(loss, weights, batches, betas=(0.9, 0.999), decay=0.0):
     """Adam as written by hand for a dict of arrays."""
-    derivative, batches, moments, count = value_and_grad(loss), itertools.cycle(batches), {}, itertools.count(1)
+    derivative, batches, moments, count = (
+        value_and_grad(loss),
+        itertools.cycle(batches),
+        {},
+        itertools.count(1),
+    )
 
     def step():
         value, gradients = derivative(weights, *next(batches))
@@ -35,7 +40,11 @@ def silu(x):
 
 def W1():
     def loss(w, x, t, noise):
-        h = x @ w["first.weight"].T + sinusoidal(t, 64) @ w["conditioning.time.weight"].T + w["conditioning.time.bias"]
+        h = (
+            x @ w["first.weight"].T
+            + sinusoidal(t, 64) @ w["conditioning.time.weight"].T
+            + w["conditioning.time.bias"]
+        )
         for name in ("hidden.0", "hidden.1", "last"):
             h = silu(h) @ w[f"{name}.weight"].T + w[f"{name}.bias"]
         return np.mean((h - noise) ** 2)
@@ -53,10 +62,16 @@ def body(w, h, layers, heads, mask):
     for i in range(layers):
         block = {name: w[f"blocks.{i}.{name}.weight"] for name in ("norm1", "norm2", "up", "down")}
         qkv = norm(h, block["norm1"]) @ w[f"blocks.{i}.attention.qkv.weight"].T
-        q, k, v = (np.reshape(part, (B, L, heads, C // heads)).swapaxes(1, 2) for part in np.split(qkv, 3, axis=2))
+        q, k, v = (
+            np.reshape(part, (B, L, heads, C // heads)).swapaxes(1, 2)
+            for part in np.split(qkv, 3, axis=2)
+        )
         scores = np.exp(q @ np.swapaxes(k, 2, 3) * float((C // heads) ** -0.5)) * mask
         y = (scores / np.sum(scores, axis=-1, keepdims=True)) @ v
-        h = h + np.reshape(np.swapaxes(y, 1, 2), (B, L, C)) @ w[f"blocks.{i}.attention.out.weight"].T
+        h = (
+            h
+            + np.reshape(np.swapaxes(y, 1, 2), (B, L, C)) @ w[f"blocks.{i}.attention.out.weight"].T
+        )
         u = norm(h, block["norm2"]) @ block["up"].T
         u = u / (1 + np.exp(-2 * float((2 / np.pi) ** 0.5) * (u + 0.044715 * u * u * u)))
         h = h + u @ block["down"].T
@@ -67,7 +82,10 @@ def W2():
     mask = np.tril(np.ones((64, 64), np.float32))
 
     def loss(w, x, y):
-        h = body(w, w["tokens.weight"][x] + w["positions.weight"], 4, 4, mask) @ w["tokens.weight"].T
+        h = (
+            body(w, w["tokens.weight"][x] + w["positions.weight"], 4, 4, mask)
+            @ w["tokens.weight"].T
+        )
         h = h - np.max(h, axis=-1, keepdims=True)
         log_p = h - np.log(np.sum(np.exp(h), axis=-1, keepdims=True))
         return -np.mean(log_p[np.arange(len(x))[:, None], np.arange(64), y])
@@ -95,13 +113,17 @@ def W3():
         h = silu(layer(w, "a", np.swapaxes(x, 1, 3)))
         z = np.reshape(layer(w, "b", h, 2), (64, 64, 8, 8))
         z = z - np.mean(z, axis=(1, 3), keepdims=True)
-        z = np.reshape(z / np.sqrt(np.mean(z * z, axis=(1, 3), keepdims=True) + 1e-5), (64, 8, 8, 64))
+        z = np.reshape(
+            z / np.sqrt(np.mean(z * z, axis=(1, 3), keepdims=True) + 1e-5), (64, 8, 8, 64)
+        )
         time = sinusoidal(t, 64) @ w["time.weight"].T + w["time.bias"]
         z = layer(w, "c", silu(z * w["norm.weight"] + w["norm.bias"] + time[:, None, None]))
         z = np.reshape(np.repeat(np.repeat(z, 2, axis=1), 2, axis=2), (64, 16, 16, 64))
         return np.mean((np.swapaxes(layer(w, "e", silu(layer(w, "d", z) + h)), 1, 3) - noise) ** 2)
 
-    weights, batches = inputs.convolutional()  # images lie on their side here, and so do the filters
+    weights, batches = (
+        inputs.convolutional()
+    )  # images lie on their side here, and so do the filters
     weights = {name: w.swapaxes(2, 3) if w.ndim == 4 else w for name, w in weights.items()}
     return trainer(loss, weights, batches)
 
@@ -112,7 +134,12 @@ def W4():
     def loss(w, x, t, noise):
         patches = np.reshape(np.reshape(x, (128, 4, 2, 4, 2)).swapaxes(2, 3), (128, 16, 4))
         h = patches @ w["inputs.weight"].T + w["inputs.bias"] + w["positions.weight"]
-        h = h + (sinusoidal(t, 96) @ w["conditioning.time.weight"].T + w["conditioning.time.bias"])[:, None]
+        h = (
+            h
+            + (sinusoidal(t, 96) @ w["conditioning.time.weight"].T + w["conditioning.time.bias"])[
+                :, None
+            ]
+        )
         out = body(w, h, 3, 4, mask) @ w["outputs.weight"].T + w["outputs.bias"]
         out = np.reshape(np.swapaxes(np.reshape(out, (128, 4, 4, 2, 2)), 2, 3), noise.shape)
         return np.mean((out - noise) ** 2)

@@ -40,12 +40,16 @@ def W1():
 
 def language_model(context=64):
     weights, batches = inputs.gpt(context)
-    return loaded(Transformer(65, context, 4, 4, 128, rng=np.random.default_rng(0)), weights), batches
+    return loaded(
+        Transformer(65, context, 4, 4, 128, rng=np.random.default_rng(0)), weights
+    ), batches
 
 
 def W2():
     model, batches = language_model()
-    optimizer = mg.AdamW(nn.parameters(model), inputs.LR, inputs.GPT_BETAS, weight_decay=inputs.GPT_DECAY)
+    optimizer = mg.AdamW(
+        nn.parameters(model), inputs.LR, inputs.GPT_BETAS, weight_decay=inputs.GPT_DECAY
+    )
     return trainer(model, lambda model, x, y: ops.cross_entropy(model(x), y), batches, optimizer)
 
 
@@ -79,9 +83,17 @@ def W3():
 def W4():
     weights, batches = inputs.patches()
     model = Transformer(
-        layers=3, heads=4, width=96, mask="full", shape=(1, 8, 8), patch=2, rng=np.random.default_rng(0)
+        layers=3,
+        heads=4,
+        width=96,
+        mask="full",
+        shape=(1, 8, 8),
+        patch=2,
+        rng=np.random.default_rng(0),
     )
-    return trainer(loaded(model, weights), denoising, batches, mg.Adam(nn.parameters(model), inputs.LR))
+    return trainer(
+        loaded(model, weights), denoising, batches, mg.Adam(nn.parameters(model), inputs.LR)
+    )
 
 
 def W5():

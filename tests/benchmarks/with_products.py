@@ -8,7 +8,9 @@ def products(shapes):
     rng = np.random.default_rng(0)
     jobs = []
     for *batch, M, K, N in shapes:
-        a, b, c = (rng.standard_normal((*batch, *s), dtype=np.float32) for s in ((M, K), (K, N), (M, N)))
+        a, b, c = (
+            rng.standard_normal((*batch, *s), dtype=np.float32) for s in ((M, K), (K, N), (M, N))
+        )
         jobs.append((a, b, c, *(np.empty_like(part) for part in (a, b, c))))
 
     def step():
@@ -28,7 +30,12 @@ def W1():
 def transformer(layers, width, batch, length, heads, ends):
     rows, D = batch * length, width // heads
     attention = [(batch * heads, length, D, length), (batch * heads, length, length, D)]
-    linear = [(rows, width, 3 * width), (rows, width, width), (rows, width, 4 * width), (rows, 4 * width, width)]
+    linear = [
+        (rows, width, 3 * width),
+        (rows, width, width),
+        (rows, width, 4 * width),
+        (rows, 4 * width, width),
+    ]
     return products(layers * (attention + linear) + ends)
 
 
@@ -38,7 +45,13 @@ def W2():
 
 def W3():
     pixels = 64 * 64
-    shapes = [(4 * pixels, 9, 32), (pixels, 288, 64), (pixels, 576, 64), (4 * pixels, 576, 32), (4 * pixels, 288, 1)]
+    shapes = [
+        (4 * pixels, 9, 32),
+        (pixels, 288, 64),
+        (pixels, 576, 64),
+        (4 * pixels, 576, 32),
+        (4 * pixels, 288, 1),
+    ]
     return products(shapes)
 
 

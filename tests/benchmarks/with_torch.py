@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 
 def trainer(model, loss, batches, optimizer):
-    batches = itertools.cycle([[torch.from_numpy(np.array(part)) for part in batch] for batch in batches])
+    batches = itertools.cycle(
+        [[torch.from_numpy(np.array(part)) for part in batch] for batch in batches]
+    )
 
     def step():
         value = loss(model, *next(batches))
@@ -74,7 +76,10 @@ class Attention(nn.Module):
 
     def forward(self, x, cache=None):
         B, L, C = x.shape
-        q, k, v = (part.view(B, L, self.heads, C // self.heads).transpose(1, 2) for part in self.qkv(x).split(C, dim=2))
+        q, k, v = (
+            part.view(B, L, self.heads, C // self.heads).transpose(1, 2)
+            for part in self.qkv(x).split(C, dim=2)
+        )
         if cache is not None:
             end = cache["seen"] + L
             cache["k"][:, :, cache["seen"] : end], cache["v"][:, :, cache["seen"] : end] = k, v
@@ -122,11 +127,19 @@ def language_model(context=64):
 def W2():
     model, batches = language_model()
     groups = [
-        {"params": [p for p in model.parameters() if p.dim() >= 2], "weight_decay": inputs.GPT_DECAY},
+        {
+            "params": [p for p in model.parameters() if p.dim() >= 2],
+            "weight_decay": inputs.GPT_DECAY,
+        },
         {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, inputs.LR, inputs.GPT_BETAS)
-    return trainer(model, lambda model, x, y: F.cross_entropy(model(x).view(-1, 65), y.reshape(-1)), batches, optimizer)
+    return trainer(
+        model,
+        lambda model, x, y: F.cross_entropy(model(x).view(-1, 65), y.reshape(-1)),
+        batches,
+        optimizer,
+    )
 
 
 class Convolutional(nn.Module):
@@ -202,7 +215,10 @@ def W5kv():
 
     @torch.no_grad()
     def generate():
-        caches = [{"seen": 0, "k": torch.empty(1, 4, 256, 32), "v": torch.empty(1, 4, 256, 32)} for _ in range(4)]
+        caches = [
+            {"seen": 0, "k": torch.empty(1, 4, 256, 32), "v": torch.empty(1, 4, 256, 32)}
+            for _ in range(4)
+        ]
         token, total = torch.zeros(1, 1, dtype=torch.long), 0
         for _ in range(256):
             token = model(token, caches)[:, -1].argmax(dim=1, keepdim=True)

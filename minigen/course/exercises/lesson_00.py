@@ -29,7 +29,9 @@ def put_back_by_copy(x, known, mask, noise, t):
 
 
 def levels(rng):
-    highest = rng.integers(9, 16)  # never 16: stretching each array by its own maximum must not pass
+    highest = rng.integers(
+        9, 16
+    )  # never 16: stretching each array by its own maximum must not pass
     x = rng.integers(0, highest, size=(3, 4))
     x.flat[:2] = 0, highest
     return (x,)
@@ -88,12 +90,18 @@ EXERCISES = (
                 "This takes the highest level of this array for 16: the same grey would become another number in the "
                 "next image.",
             ),
-            (lambda x: x / 16 - 1, "This runs from -1 to 0: it begins right, and goes half as far as it should."),
+            (
+                lambda x: x / 16 - 1,
+                "This runs from -1 to 0: it begins right, and goes half as far as it should.",
+            ),
             (
                 lambda x: x // 8 - 1,
                 "This is what whole-number division gives: all levels between two multiples become one.",
             ),
-            (lambda x: 1 - x / 8, "This is the negative: paper and ink are swapped. Which end belongs to level 0?"),
+            (
+                lambda x: 1 - x / 8,
+                "This is the negative: paper and ink are swapped. Which end belongs to level 0?",
+            ),
         ),
         hints=(
             "What does level 0 become, what level 16, and what level 8?",
@@ -107,7 +115,9 @@ EXERCISES = (
         "Network passes of both families",
         reference=passes_needed,
         alternatives=(
-            lambda side, steps, images, batch: tuple(n * int(np.ceil(images / batch)) for n in (side * side, steps)),
+            lambda side, steps, images, batch: tuple(
+                n * int(np.ceil(images / batch)) for n in (side * side, steps)
+            ),
             lambda side, steps, images, batch: (
                 sum(side * side for _ in range(0, images, batch)),
                 sum(steps for _ in range(0, images, batch)),
@@ -119,19 +129,31 @@ EXERCISES = (
                 "This counts the passes as if each image were made alone. What do the images of a batch share?",
             ),
             (
-                lambda side, steps, images, batch: (side**2 * (images // batch), steps * (images // batch)),
+                lambda side, steps, images, batch: (
+                    side**2 * (images // batch),
+                    steps * (images // batch),
+                ),
                 "This forgets the last batch, the one that is not full. It needs its passes too.",
             ),
             (
-                lambda side, steps, images, batch: (side**2 * (images // batch + 1), steps * (images // batch + 1)),
+                lambda side, steps, images, batch: (
+                    side**2 * (images // batch + 1),
+                    steps * (images // batch + 1),
+                ),
                 "This always counts one more batch at the end. What if the last batch is exactly full?",
             ),
             (
-                lambda side, steps, images, batch: (side * -(-images // batch), steps * -(-images // batch)),
+                lambda side, steps, images, batch: (
+                    side * -(-images // batch),
+                    steps * -(-images // batch),
+                ),
                 "This takes one pass for each row of pixels. How many pixels has a square image?",
             ),
             (
-                lambda side, steps, images, batch: (side**2 * images / batch, steps * images / batch),
+                lambda side, steps, images, batch: (
+                    side**2 * images / batch,
+                    steps * images / batch,
+                ),
                 "This divides without rounding: the number of batches is a whole number.",
             ),
             (
@@ -139,7 +161,10 @@ EXERCISES = (
                 "This is right for one batch. How many batches are there?",
             ),
             (
-                lambda side, steps, images, batch: (steps * -(-images // batch), side**2 * -(-images // batch)),
+                lambda side, steps, images, batch: (
+                    steps * -(-images // batch),
+                    side**2 * -(-images // batch),
+                ),
                 "This is the pair the wrong way round: the autoregressive number comes first.",
             ),
             (
@@ -162,7 +187,9 @@ EXERCISES = (
         "Draw one grey level for each image of a batch",
         reference=draw_levels,
         alternatives=(
-            lambda p, u: np.array([np.searchsorted(np.cumsum(row), v, side="right") for row, v in zip(p, u)]),
+            lambda p, u: np.array(
+                [np.searchsorted(np.cumsum(row), v, side="right") for row, v in zip(p, u)]
+            ),
             lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).argmax(axis=1),
             lambda p, u: np.count_nonzero(u[:, None] >= p @ np.triu(np.ones((17, 17))), axis=1),
         ),
@@ -230,7 +257,10 @@ EXERCISES = (
                 lambda x, known, mask, noise, t: (1 - t) * known + t * noise,
                 "This replaces every pixel: nothing of x, which the walk has made, is left.",
             ),
-            (changes_x, "This writes into x itself. Whoever called your function still needs x: work on a copy."),
+            (
+                changes_x,
+                "This writes into x itself. Whoever called your function still needs x: work on a copy.",
+            ),
         ),
         hints=(
             "Two steps: make the known image noisy, then choose pixel by pixel.",

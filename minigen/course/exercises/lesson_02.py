@@ -59,7 +59,9 @@ def take_first(x, index, g):
 
 
 def indices(rng):
-    index = rng.integers(0, 5, size=9)  # nine look-ups in five places: some place is taken twice, the sixth never
+    index = rng.integers(
+        0, 5, size=9
+    )  # nine look-ups in five places: some place is taken twice, the sixth never
     return rng.normal(size=6), index, rng.normal(size=9)
 
 
@@ -89,7 +91,9 @@ def cross_entropy_by_rows(logits, labels):
 
 
 def cross_entropy_by_ratios(logits, labels):
-    with np.errstate(over="ignore"):  # p_v = 1 / sum_u e^(logit_u - logit_v); a sum of infinity gives the right 0
+    with np.errstate(
+        over="ignore"
+    ):  # p_v = 1 / sum_u e^(logit_u - logit_v); a sum of infinity gives the right 0
         d = 1 / np.exp(logits[:, None, :] - logits[:, :, None]).sum(axis=2)
     d[np.arange(len(labels)), labels] -= 1
     return d / len(labels)
@@ -139,10 +143,14 @@ def is_right_in_one_direction(f, vjp, x, rng):  # one v, many r: f is called twi
     v = rng.choice([-1.0, 1.0], size=x.shape)
     change = (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6
     rs = rng.normal(size=(20, *change.shape))
-    return np.allclose([(r * change).sum() for r in rs], [(vjp(x, r) * v).sum() for r in rs], rtol=1e-4, atol=1e-5)
+    return np.allclose(
+        [(r * change).sum() for r in rs], [(vjp(x, r) * v).sum() for r in rs], rtol=1e-4, atol=1e-5
+    )
 
 
-def is_right_by_its_jacobian(f, vjp, x, rng):  # all of J from the rule, one output at a time, times v
+def is_right_by_its_jacobian(
+    f, vjp, x, rng
+):  # all of J from the rule, one output at a time, times v
     v = 1e-5 * rng.normal(size=x.shape)
     change = f(x + v) - f(x - v)
     unit = np.eye(change.size).reshape(-1, *change.shape)
@@ -164,7 +172,9 @@ def judged_at_four_places(f, vjp, x, rng):
     r = rng.normal(size=f(x).shape)
     for k in rng.choice(x.size, 4, replace=False):
         v = 1e-5 * (np.arange(x.size) == k).reshape(x.shape)
-        if not np.isclose(vjp(x, r).flat[k], (r * (f(x + v) - f(x - v))).sum() / 2e-5, rtol=1e-4, atol=1e-6):
+        if not np.isclose(
+            vjp(x, r).flat[k], (r * (f(x + v) - f(x - v))).sum() / 2e-5, rtol=1e-4, atol=1e-6
+        ):
             return False
     return True
 
@@ -258,14 +268,22 @@ EXERCISES = (
             "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the power rule.",
             "Both rules are multiplied by g; nothing is summed, because everything happens element by element.",
         ),
-        inputs=lambda rng: (rng.normal(size=(3, 4)), rng.uniform(0.5, 2, size=(3, 4)), rng.normal(size=(3, 4))),
+        inputs=lambda rng: (
+            rng.normal(size=(3, 4)),
+            rng.uniform(0.5, 2, size=(3, 4)),
+            rng.normal(size=(3, 4)),
+        ),
         forbidden=("minigen.ops.div",),
     ),
     Exercise(
         "02.take",
         "The gradient of a look-up with repeated indices",
         reference=take_vjp,
-        alternatives=(take_by_add_at, take_by_one_hot, lambda x, index, g: np.bincount(index, g, len(x))),
+        alternatives=(
+            take_by_add_at,
+            take_by_one_hot,
+            lambda x, index, g: np.bincount(index, g, len(x)),
+        ),
         wrong=(
             (
                 take_by_lost_duplicates,
@@ -323,7 +341,9 @@ EXERCISES = (
                 "right class of its own.",
             ),
             (
-                lambda logits, labels: (softmax(logits) - 1) * one_hot(logits, labels) / len(logits),
+                lambda logits, labels: (
+                    (softmax(logits) - 1) * one_hot(logits, labels) / len(logits)
+                ),
                 "This changes only the score of the right class. The other scores stand below the line of p too.",
             ),
             (
@@ -335,7 +355,9 @@ EXERCISES = (
                 "This has the opposite sign: a step against it would make the right class less probable.",
             ),
             (
-                lambda logits, labels: (softmax(logits, axis=0) - one_hot(logits, labels)) / len(logits),
+                lambda logits, labels: (
+                    (softmax(logits, axis=0) - one_hot(logits, labels)) / len(logits)
+                ),
                 "This is what you get with softmax over the wrong axis: the classes of one example compete, not the "
                 "examples of one class.",
             ),
@@ -390,7 +412,10 @@ EXERCISES = (
                 "This judge looks at a few elements of x, and one rule is wrong at another. Can all elements move in "
                 "one evaluation?",
             ),
-            (lambda f, vjp, x, rng: True, "This judge finds every rule right. What did it compare?"),
+            (
+                lambda f, vjp, x, rng: True,
+                "This judge finds every rule right. What did it compare?",
+            ),
         ),
         hints=(
             "Move all of x at once, along a random array v: (f(x + h v) - f(x - h v)) / (2 h) is J v. Two calls of f.",

@@ -131,11 +131,26 @@ EXERCISES = (
         reference="312",
         alternatives=(" 312", "312 "),
         wrong=(
-            ("321", "This swaps B and C. Which of the two starts with a loss that is not the loss of guessing?"),
-            ("132", "This swaps A and B. Whose gradient only grows, and who has the right run's curves exactly?"),
-            ("123", "This is the order of the list. Compare each run with the right one: first loss, gradient, bytes."),
-            ("213", "Look at the bytes: one of the three needs twice the memory for the same numbers."),
-            ("231", "Look at the bytes first: they settle one letter. Then at the first loss: what is log 50?"),
+            (
+                "321",
+                "This swaps B and C. Which of the two starts with a loss that is not the loss of guessing?",
+            ),
+            (
+                "132",
+                "This swaps A and B. Whose gradient only grows, and who has the right run's curves exactly?",
+            ),
+            (
+                "123",
+                "This is the order of the list. Compare each run with the right one: first loss, gradient, bytes.",
+            ),
+            (
+                "213",
+                "Look at the bytes: one of the three needs twice the memory for the same numbers.",
+            ),
+            (
+                "231",
+                "Look at the bytes first: they settle one letter. Then at the first loss: what is log 50?",
+            ),
         ),
         hints=(
             "One bug changes no curve at all. Which column of the table can tell it?",
@@ -181,7 +196,11 @@ EXERCISES = (
             "Two lines: first the velocity, then the parameter.",
             "new v = momentum * v + g. The parameter moves by lr times the NEW v, against it.",
         ),
-        inputs=lambda rng: (*rng.normal(size=(3, 4)), rng.uniform(0.05, 0.4), rng.uniform(0.3, 0.9)),
+        inputs=lambda rng: (
+            *rng.normal(size=(3, 4)),
+            rng.uniform(0.05, 0.4),
+            rng.uniform(0.3, 0.9),
+        ),
         forbidden=("minigen.optim.SGD._update",),
     ),
     Exercise(
@@ -194,12 +213,18 @@ EXERCISES = (
                 clip_each,
                 "This clips each array by its own norm, which turns the direction of the step. One norm for all.",
             ),
-            (rescale_always, "This also stretches gradients that are short enough. Those must be left alone."),
+            (
+                rescale_always,
+                "This also stretches gradients that are short enough. Those must be left alone.",
+            ),
             (
                 lambda gradients, max_norm: [np.clip(g, -max_norm, max_norm) for g in gradients],
                 "This clips every entry by itself, which turns the direction of the step. Scale all entries alike.",
             ),
-            (clip_squared_norm, "This compares with the sum of squares. The length of a vector is its root."),
+            (
+                clip_squared_norm,
+                "This compares with the sum of squares. The length of a vector is its root.",
+            ),
         ),
         hints=(
             "Add up the squares of all entries of all arrays; the root is the length.",
@@ -213,7 +238,10 @@ EXERCISES = (
         "03.relu_std",
         "The standard deviation of initial weights before a ReLU network",
         reference=relu_std,
-        alternatives=(lambda fan_in: (fan_in / 2) ** -0.5, lambda fan_in: np.sqrt(2) * np.sqrt(1 / fan_in)),
+        alternatives=(
+            lambda fan_in: (fan_in / 2) ** -0.5,
+            lambda fan_in: np.sqrt(2) * np.sqrt(1 / fan_in),
+        ),
         wrong=(
             (
                 lambda fan_in: 1 / math.sqrt(fan_in),
@@ -224,7 +252,10 @@ EXERCISES = (
                 lambda fan_in: 2 / math.sqrt(fan_in),
                 "This doubles the standard deviation, so it multiplies the variance by 4. How much was lost?",
             ),
-            (lambda fan_in: 2 / fan_in, "This is a variance. The exercise asks for the standard deviation."),
+            (
+                lambda fan_in: 2 / fan_in,
+                "This is a variance. The exercise asks for the standard deviation.",
+            ),
             (
                 lambda fan_in: 1 / math.sqrt(2 * fan_in),
                 "This makes the weights smaller. The ReLU has already taken something away: you must give it back.",
@@ -277,7 +308,11 @@ EXERCISES = (
             "After it, let fall = (step - warmup) / (steps - warmup), which goes from 0 to 1.",
             "cos(pi * fall) goes from 1 to -1. Shift and scale it to go from 1 to 0.",
         ),
-        inputs=lambda rng: (int(rng.integers(20, 40)), int(rng.integers(3, 9)), rng.uniform(0.1, 1.0)),
+        inputs=lambda rng: (
+            int(rng.integers(20, 40)),
+            int(rng.integers(3, 9)),
+            rng.uniform(0.1, 1.0),
+        ),
         run=whole_schedule,
         forbidden=("minigen.optim.warmup_cosine",),
     ),

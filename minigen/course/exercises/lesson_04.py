@@ -17,7 +17,9 @@ def handed_in(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from pydoc_data.topics import topics
 
         paragraphs = re.split(r"\n\s*\n", "\n\n".join(topics.values()))
-    except ImportError:  # an interpreter without its manual: repeat every fourth paragraph of what stands in for it
+    except (
+        ImportError
+    ):  # an interpreter without its manual: repeat every fourth paragraph of what stands in for it
         text = data.python_manual("full")
         paragraphs = re.split(r"\n\s*\n", text.decode(text.train[:400_000]))
         paragraphs += paragraphs[::4]
@@ -246,7 +248,11 @@ EXERCISES = (
             "To be in j next, be in some i now and go from i to j; sum over all i.",
             "In NumPy that sum over i is p @ P. Do it `steps` times, and not at all for steps = 0.",
         ),
-        inputs=lambda rng: (rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), size=3), int(rng.integers(2, 6))),
+        inputs=lambda rng: (
+            rng.dirichlet(np.ones(3)),
+            rng.dirichlet(np.ones(3), size=3),
+            int(rng.integers(2, 6)),
+        ),
     ),
     Exercise(
         "04.entropy_rate",
@@ -263,7 +269,10 @@ EXERCISES = (
                 "This is the entropy of the stationary distribution: the surprise of a state seen alone. "
                 "What does the state before tell about it?",
             ),
-            (lambda P: float(stationary(P) @ entropies(P) * np.log(2)), "This is in nats. Which logarithm gives bits?"),
+            (
+                lambda P: float(stationary(P) @ entropies(P) * np.log(2)),
+                "This is in nats. Which logarithm gives bits?",
+            ),
             (
                 rate_with_log_zero,
                 "This is 0 * log 0, which NumPy calls nan. A move that never happens costs nothing on average: "

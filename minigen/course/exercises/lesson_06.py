@@ -24,7 +24,15 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
         made._masks[1] = (place[:, None] >= degree).astype(np.float32)
     optimizer = mg.AdamW(mg.nn.parameters(made), lr=0.02, weight_decay=0.0)
     batches = mg.data.batches(x, 100, rng)
-    for _ in mg.train(made, batches, 500, optimizer, rng, learning_rate=mg.optim.warmup_cosine(0.02), progress=False):
+    for _ in mg.train(
+        made,
+        batches,
+        500,
+        optimizer,
+        rng,
+        learning_rate=mg.optim.warmup_cosine(0.02),
+        progress=False,
+    ):
         pass
     return made
 
@@ -69,7 +77,9 @@ def log_factors_by_strings(joint, x, order):
 
 
 def marginals(joint, x, order):
-    return np.array([np.log(joint.sum(axis=tuple(j for j in range(joint.ndim) if j != i))[x[i]]) for i in order])
+    return np.array(
+        [np.log(joint.sum(axis=tuple(j for j in range(joint.ndim) if j != i))[x[i]]) for i in order]
+    )
 
 
 def in_place_of_symbol(joint, x, order):
@@ -261,7 +271,10 @@ EXERCISES = (
         "06.patients",
         "Type A and type B: name the patients",
         reference=("A for B", "B for A", "healthy"),
-        alternatives=(tuple("A for B, B for A, healthy".split(", ")), tuple(FAULTS[name] for name in "PQR")),
+        alternatives=(
+            tuple("A for B, B for A, healthy".split(", ")),
+            tuple(FAULTS[name] for name in "PQR"),
+        ),
         wrong=(
             (
                 ("B for A", "A for B", "healthy"),
@@ -309,7 +322,10 @@ EXERCISES = (
                 "This is the cost of the order from left to right, not of the best.",
             ),
             (
-                lambda cost: max(order_cost(cost, order) for order in itertools.permutations(range(cost.shape[1]))),
+                lambda cost: max(
+                    order_cost(cost, order)
+                    for order in itertools.permutations(range(cost.shape[1]))
+                ),
                 "This is the cost of the worst order.",
             ),
         ),

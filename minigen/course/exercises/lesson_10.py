@@ -23,7 +23,12 @@ def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if chain == "A":
         return np.sqrt(alpha_bar), 1 - alpha_bar
     if chain == "C":
-        alpha_bar = np.maximum(np.cos((t + 0.008) / 1.008 * np.pi / 2) / math.cos(0.008 / 1.008 * math.pi / 2), 0) ** 2
+        alpha_bar = (
+            np.maximum(
+                np.cos((t + 0.008) / 1.008 * np.pi / 2) / math.cos(0.008 / 1.008 * math.pi / 2), 0
+            )
+            ** 2
+        )
     if chain == "D":
         alpha_bar = 1 - np.concatenate([[0.0], beta])[np.round(t * steps).astype(int)]
     return np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
@@ -53,8 +58,13 @@ def statements_run(job, *files: str) -> set[tuple[str, int]]:
     begin = set()
     for file in {file for file, _ in ran}:
         with open(file, encoding="utf-8") as source:
-            nodes = [node for node in ast.walk(ast.parse(source.read())) if isinstance(node, ast.stmt)]
-        begin |= {(file, min(part.lineno for part in (node, *getattr(node, "decorator_list", ())))) for node in nodes}
+            nodes = [
+                node for node in ast.walk(ast.parse(source.read())) if isinstance(node, ast.stmt)
+            ]
+        begin |= {
+            (file, min(part.lineno for part in (node, *getattr(node, "decorator_list", ()))))
+            for node in nodes
+        }
     return ran & begin
 
 
@@ -111,7 +121,11 @@ def largest_by_snr(mean, std, error):
     return snr / (1 + snr)
 
 
-MEANS, WEIGHTS, STD = np.array([-1.0, 0.7]), np.array([0.35, 0.65]), 0.3  # the two heaps of the lesson
+MEANS, WEIGHTS, STD = (
+    np.array([-1.0, 0.7]),
+    np.array([0.35, 0.65]),
+    0.3,
+)  # the two heaps of the lesson
 
 
 def walk_error(alpha_bar, steps: int) -> float:
@@ -174,11 +188,19 @@ def judged(answer, t: np.ndarray, steps: int) -> Judged:
 
 def one_number_a_time(signal, t: np.ndarray) -> np.ndarray:
     if signal is None:
-        raise ValueError("my_alpha_bar must return an array like t, got None (is a return missing?)")
+        raise ValueError(
+            "my_alpha_bar must return an array like t, got None (is a return missing?)"
+        )
     signal = np.asarray(signal, dtype=np.float64)
     if signal.shape != t.shape or not np.isfinite(signal).all():
-        which = f"shape {signal.shape} for t of shape {t.shape}" if signal.shape != t.shape else "nan or inf"
-        raise ValueError(f"my_alpha_bar must return an array like t with finite numbers, got {which}")
+        which = (
+            f"shape {signal.shape} for t of shape {t.shape}"
+            if signal.shape != t.shape
+            else "nan or inf"
+        )
+        raise ValueError(
+            f"my_alpha_bar must return an array like t with finite numbers, got {which}"
+        )
     return signal
 
 
@@ -280,7 +302,10 @@ EXERCISES = (
                 "This is twice too much. The 2 belongs before the logarithm of alpha / sigma; here the ratio is of "
                 "variances already.",
             ),
-            (lambda alpha_bar: alpha_bar / (1 - alpha_bar), "This is the SNR itself; the logarithm is missing."),
+            (
+                lambda alpha_bar: alpha_bar / (1 - alpha_bar),
+                "This is the SNR itself; the logarithm is missing.",
+            ),
             (
                 lambda alpha_bar: np.log10(alpha_bar / (1 - alpha_bar)),
                 "This is the logarithm to base 10. Everything in this course is in nats: base e.",
@@ -290,7 +315,9 @@ EXERCISES = (
                 "This is in bits, to base 2. Everything in this course is in nats: base e.",
             ),
             (
-                lambda alpha_bar: np.log(np.clip(alpha_bar, 0.01, 0.99) / (1 - np.clip(alpha_bar, 0.01, 0.99))),
+                lambda alpha_bar: np.log(
+                    np.clip(alpha_bar, 0.01, 0.99) / (1 - np.clip(alpha_bar, 0.01, 0.99))
+                ),
                 "This clips alpha_bar. Real schedules come much closer to 0 and 1, and nothing goes wrong there.",
             ),
         ),
@@ -308,7 +335,9 @@ EXERCISES = (
         reference=betas_for,
         alternatives=(
             betas_in_a_loop,
-            lambda steps: np.clip((0.1 + 19.9 * np.arange(steps) / (steps - 1)) / steps, None, 0.999),
+            lambda steps: np.clip(
+                (0.1 + 19.9 * np.arange(steps) / (steps - 1)) / steps, None, 0.999
+            ),
         ),
         wrong=(
             (
@@ -343,7 +372,9 @@ EXERCISES = (
                 "The scale is right, the cap is not the one asked for: count its nines.",
             ),
             (
-                lambda steps: np.linspace(1e-4 * 1000 / steps, min(0.02 * 1000 / steps, 0.999), steps),
+                lambda steps: np.linspace(
+                    1e-4 * 1000 / steps, min(0.02 * 1000 / steps, 0.999), steps
+                ),
                 "Here the last end is capped first and then the betas are spread below it. That moves the betas in "
                 "between too; cap each of them at the end.",
             ),
@@ -352,7 +383,9 @@ EXERCISES = (
                 "One beta a step: steps of them. It is alpha_bar that has one more, for t = 0.",
             ),
             (
-                lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps, endpoint=False) * 1000 / steps, 0.999),
+                lambda steps: np.minimum(
+                    np.linspace(1e-4, 0.02, steps, endpoint=False) * 1000 / steps, 0.999
+                ),
                 "The last beta of the range is never reached here: the range includes both ends.",
             ),
             (
@@ -479,7 +512,10 @@ EXERCISES = (
                 "It falls, but from where and to where? alpha_bar is a share of the variance, from 1 (no less than "
                 "0.999) to 0 (at most 0.001).",
             ),
-            (lambda t: np.clip(0.9 - t, 0, 1), "It ends in noise, but it neither starts clean nor falls all the way."),
+            (
+                lambda t: np.clip(0.9 - t, 0, 1),
+                "It ends in noise, but it neither starts clean nor falls all the way.",
+            ),
             (lambda t: t**2, "This runs from noise to clean. Here t = 0 is clean."),
             (
                 lambda t: 1e-4 + (0.02 - 1e-4) * t,

@@ -67,7 +67,9 @@ def chain(
     for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
         now, after = alpha_bar[i], alpha_bar[i - 1]
         beta = beta_of(now, after, i)
-        x = (np.sqrt(after) * beta * denoise(x, i + asked) + np.sqrt(1 - beta) * (1 - after) * x) / (1 - now)
+        x = (
+            np.sqrt(after) * beta * denoise(x, i + asked) + np.sqrt(1 - beta) * (1 - after) * x
+        ) / (1 - now)
         variance = beta * (1 - after) / (1 - now)
         spread = np.sqrt(variance) if std is None else std(variance, beta)
         if i > 1 or noise_at_the_end:
@@ -108,7 +110,9 @@ def sample_by_noise_guess(denoise, alpha_bar, start, noises):
         b, sigma = beta[i - 1], np.sqrt(1 - alpha_bar[i])
         guess = (x - np.sqrt(alpha_bar[i]) * denoise(x, i)) / sigma
         x = (x - b / sigma * guess) / np.sqrt(1 - b)
-        x = x + np.sqrt(b * (1 - alpha_bar[i - 1])) / sigma * noises[i]  # alpha_bar[0] = 1: no noise at the end
+        x = (
+            x + np.sqrt(b * (1 - alpha_bar[i - 1])) / sigma * noises[i]
+        )  # alpha_bar[0] = 1: no noise at the end
     return x
 
 
@@ -128,7 +132,9 @@ def sampler_inputs(rng):
 
 
 def run_sampler(answer, alpha_bar, start, noises):
-    def denoise(x, i):  # bent, so that no step of the walk can be left out; and it knows only steps 0 .. STEPS
+    def denoise(
+        x, i
+    ):  # bent, so that no step of the walk can be left out; and it knows only steps 0 .. STEPS
         return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
 
     return answer(denoise, alpha_bar, start, noises)
@@ -141,13 +147,22 @@ EXERCISES = (
         reference="231",
         alternatives=(231, "2 3 1", "2,3,1", [2, 3, 1]),
         wrong=(
-            ("123", "This has none of the three right. In which run does the curve leave the dotted line at once?"),
+            (
+                "123",
+                "This has none of the three right. In which run does the curve leave the dotted line at once?",
+            ),
             (
                 "213",
                 "A is right. Which of the other two clouds is wrong in shape, and which is only blurred at the end?",
             ),
-            ("321", "C is right. A and B are swapped: which curve jumps at once, and which cloud is blurred?"),
-            ("132", "B is right. A and C are swapped: in which of them do the points end where they should?"),
+            (
+                "321",
+                "C is right. A and B are swapped: which curve jumps at once, and which cloud is blurred?",
+            ),
+            (
+                "132",
+                "B is right. A and C are swapped: in which of them do the points end where they should?",
+            ),
             (
                 "312",
                 "This has none of the three right. Noise at the last step cannot bend a curve before its very end.",
@@ -174,13 +189,18 @@ EXERCISES = (
             ),
             (
                 lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now / after) * x + np.sqrt(now / after) * (1 - after) * clean) / (1 - now)
+                    (
+                        np.sqrt(after) * (1 - now / after) * x
+                        + np.sqrt(now / after) * (1 - after) * clean
+                    )
+                    / (1 - now)
                 ),
                 "This is what you get with the two coefficients swapped. Which of them must vanish when after = 1?",
             ),
             (
                 lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now) * clean + np.sqrt(now) * (1 - after) * x) / (1 - now)
+                    (np.sqrt(after) * (1 - now) * clean + np.sqrt(now) * (1 - after) * x)
+                    / (1 - now)
                 ),
                 "This is what you get with alpha_bar where one step's 1 - beta belongs. What does one step keep?",
             ),
@@ -194,25 +214,32 @@ EXERCISES = (
             ),
             (
                 lambda clean, x, now, after: (
-                    (after * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x) / (1 - now)
+                    (after * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x)
+                    / (1 - now)
                 ),
                 "What stands before x is right. Before clean a root is missing: an amplitude, not a variance.",
             ),
             (
                 lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
+                    (np.sqrt(after) * (1 - now / after) * clean + now / after * (1 - after) * x)
+                    / (1 - now)
                 ),
                 "What stands before clean is right. Before x a root is missing: an amplitude, not a variance.",
             ),
             (
                 lambda clean, x, now, after: (
-                    np.sqrt(after) * clean + np.sqrt((1 - after) / (1 - now)) * (x - np.sqrt(now) * clean)
+                    np.sqrt(after) * clean
+                    + np.sqrt((1 - after) / (1 - now)) * (x - np.sqrt(now) * clean)
                 ),
                 "This keeps all the noise that x holds (the mean of DDIM). Given x, some of it is likely to be fresh.",
             ),
             (
                 lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x) / (1 - after)
+                    (
+                        np.sqrt(after) * (1 - now / after) * clean
+                        + np.sqrt(now / after) * (1 - after) * x
+                    )
+                    / (1 - after)
                 ),
                 "This divides by the noise at `after`. Step 1 divides by q(x_i | x_0): whose noise is that?",
             ),
@@ -258,7 +285,9 @@ EXERCISES = (
                 "This is negative, and divides by the other SNR: it takes now for after.",
             ),
             (
-                lambda now, after: (after / (1 - after) - now / (1 - now)) / (2 * after / (1 - after)),
+                lambda now, after: (
+                    (after / (1 - after) - now / (1 - now)) / (2 * after / (1 - after))
+                ),
                 "This divides by the SNR of the cleaner state. In which of the two states is the noise guessed?",
             ),
         ),
@@ -272,7 +301,10 @@ EXERCISES = (
         "11.denoise_signs",
         "The exact denoiser of -1 and +1",
         reference=denoise_signs,
-        alternatives=(denoise_signs_by_bayes, lambda x, alpha, sigma: 2 / (1 + np.exp(-2 * alpha * x / sigma**2)) - 1),
+        alternatives=(
+            denoise_signs_by_bayes,
+            lambda x, alpha, sigma: 2 / (1 + np.exp(-2 * alpha * x / sigma**2)) - 1,
+        ),
         wrong=(
             (
                 lambda x, alpha, sigma: np.sign(x),
@@ -330,7 +362,9 @@ EXERCISES = (
         alternatives=(sample_by_noise_guess, lambda *arguments: chain(*arguments)),
         wrong=(
             (
-                lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta), noise_at_the_end=True),
+                lambda *a: chain(
+                    *a, std=lambda variance, beta: np.sqrt(beta), noise_at_the_end=True
+                ),
                 "This adds noise at the last step too. x_0 is the answer: nothing after it could clean it.",
             ),
             (
@@ -393,6 +427,10 @@ EXERCISES = (
         ),
         inputs=sampler_inputs,
         run=run_sampler,
-        forbidden=("minigen.schedules.Schedule.posterior", "minigen.sampling.ancestral", "minigen.sampling.ddim"),
+        forbidden=(
+            "minigen.schedules.Schedule.posterior",
+            "minigen.sampling.ancestral",
+            "minigen.sampling.ddim",
+        ),
     ),
 )
