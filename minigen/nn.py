@@ -4,6 +4,7 @@ There is no registry and no train/eval mode. `parameters` finds the tensors of a
 and a layer is stochastic exactly when it is handed a generator.
 """
 
+import inspect
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,6 +57,17 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
             value.data = arrays[name]
         else:
             owner[key] = np.array(arrays[name])
+
+
+def describe(obj) -> str:
+    """One line for a prompt: the arguments that built obj, and how many numbers it has learned.
+
+    Every class with `__repr__ = nn.describe` keeps its constructor's arguments as attributes.
+    """
+    names = [name for name in inspect.signature(type(obj)).parameters if hasattr(obj, name)]
+    arguments = ", ".join(f"{name}={getattr(obj, name)!r}" for name in names)
+    size = sum(parameter.size for parameter in parameters(obj).values())
+    return f"{type(obj).__name__}({arguments}), {size:,} parameters"
 
 
 def _walk(obj, path: str = "", seen: set | None = None) -> Iterator[tuple]:

@@ -1,5 +1,4 @@
 """Real data for both families, loaded without a network: what each set is, and its traps, stands in DATASHEET.md."""
-# ruff: noqa: F401
 
 from minigen.data.batching import batches, crops
 from minigen.data.densities import checkerboard, two_moons

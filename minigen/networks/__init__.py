@@ -1,0 +1,4 @@
+"""Networks: an MLP, a UNet, and the one Transformer, whose mask decides which family it serves."""
+
+from minigen.networks.denoisers import MLP, Conditioning, PixelAttention, UNet
+from minigen.networks.transformer import Transformer, attention_mask

@@ -1,0 +1,19 @@
+"""Sampling: the one loop that all families share, and what each of its steps can commit to.
+
+Plain NumPy: a sampler only ever sees what is predicted, `denoise(x, t)` or logits.
+"""
+
+from minigen.sampling.control import denoise_image, encode, guidance, inpaint, interpolate
+from minigen.sampling.gaussian import (
+    ancestral,
+    ddim,
+    euler,
+    euler_maruyama,
+    heun,
+    langevin,
+    multistep,
+    ode_slope,
+    runge_kutta,
+)
+from minigen.sampling.tokens import categorical, probabilities, temperature, top_k, top_p, write
+from minigen.sampling.walk import Array, Commit, Denoise, run, walk

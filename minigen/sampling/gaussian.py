@@ -1,0 +1,173 @@
+"""Gaussian steps: what one step of a diffusion model commits to; each returns commit(x, clean, now, after).
+
+They follow DDPM (Ho et al. 2020), DDIM (Song, Meng & Ermon 2021), the probability-flow ODE (Song et
+al. 2021; Karras et al. 2022) and DPM-Solver++ (Lu et al. 2022).
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from minigen.sampling.walk import Array, Commit, Denoise
+from minigen.schedules import Schedule, spread
+
+
+def ancestral(
+    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
+) -> Commit:
+    """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11), on any grid.
+
+    variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they were N(0, I).
+    The last step, to t = 0, adds no noise. `noise`: the arrays to use instead of drawing, one for each other step.
+    """
+    if variance not in ("small", "large"):
+        raise ValueError(f'variance must be "small" or "large", got {variance!r}')
+    draw = normals(rng, noise)
+
+    def commit(x, clean, now, after):
+        mean, small = schedule.posterior(clean, x, now, after)
+        large = schedule.sigma(now) ** 2 * schedule.fresh_noise(now, after)
+        std = np.sqrt(small if variance == "small" else large)
+        return mean if after == 0 else mean + spread(std, x) * draw(x)
+
+    return commit
+
+
+def ddim(
+    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] | None = None
+) -> Commit:
+    """Point back at the noise x came from and go along it (DDIM eq. 12).
+
+    eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small variance (eq. 16).
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must lie in [0, 1], got {eta}")
+    draw = normals(rng, noise) if eta > 0 else None
+
+    def commit(x, clean, now, after):
+        variance = eta**2 * schedule.sigma(after) ** 2 * schedule.fresh_noise(now, after)
+        kept = np.sqrt(schedule.sigma(after) ** 2 - variance)
+        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * noise_in(
+            schedule, x, clean, now
+        )
+        return moved if variance == 0 else moved + spread(np.sqrt(variance), x) * draw(x)
+
+    return commit
+
+
+def ode_slope(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+    """dx/dt of the probability-flow ODE: alpha' clean + sigma' noise.
+
+    The same as f x - g^2 score / 2 (Song et al. 2021, eq. 13) with score = -noise / sigma, but finite where alpha is 0.
+    """
+    alpha_slope, sigma_slope = (spread(slope, x) for slope in schedule.slopes(t))
+    return alpha_slope * clean + sigma_slope * noise_in(schedule, x, clean, t)
+
+
+def euler(schedule: Schedule) -> Commit:
+    """One step along the slope of the ODE: first order."""
+
+    def commit(x, clean, now, after):
+        return x + spread(after - now, x) * ode_slope(schedule, x, clean, now)
+
+    return commit
+
+
+def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
+    """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
+
+    The last step, to t = 0, adds no noise. Made for linear, variance_preserving and variance_exploding: with cosine and
+    flow f grows without bound towards t = 1, where the walk must then start a little later.
+    """
+    draw = normals(rng, noise)
+
+    def commit(x, clean, now, after):
+        f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
+        score = -noise_in(schedule, x, clean, now) / spread(schedule.sigma(now), x)
+        x = x + spread(after - now, x) * (f * x - g2 * score)
+        return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
+
+    return commit
+
+
+def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
+    """The classical rule of fourth order for dx/dt = slope(x, t), which is also what the walk should `predict`."""
+
+    def commit(x, first, now, after):
+        h, middle = spread(after - now, x), (now + after) / 2
+        second = slope(x + h / 2 * first, middle)
+        third = slope(x + h / 2 * second, middle)
+        fourth = slope(x + h * third, after)
+        return x + h / 6 * (first + 2 * second + 2 * third + fourth)
+
+    return commit
+
+
+def heun(schedule: Schedule, denoise: Denoise) -> Commit:
+    """Euler's step, corrected by the slope at its end: second order, two predictions a step (Karras et al. 2022).
+
+    The last step, to sigma = 0 where that slope has no noise to divide by, is Euler's.
+    """
+
+    def commit(x, clean, now, after):
+        first, h = ode_slope(schedule, x, clean, now), spread(after - now, x)
+        ahead = x + h * first
+        if schedule.sigma(after) == 0:
+            return ahead
+        return x + h / 2 * (first + ode_slope(schedule, ahead, denoise(ahead, after), after))
+
+    return commit
+
+
+def multistep(schedule: Schedule) -> Commit:
+    """DPM-Solver++(2M): second order from the previous prediction, one prediction a step (Lu et al. 2022, algorithm 2).
+
+    It steps in half the log-SNR, best in even steps of that (`schedule.time` finds them). The first step, and the last
+    one to sigma = 0 (an infinite step), are DDIM's.
+    """
+    memory = {"until": None}
+
+    def commit(x, clean, now, after):
+        h = float(schedule.log_snr(after) - schedule.log_snr(now)) / 2
+        ahead = clean
+        if memory["until"] == now and np.isfinite(h):
+            ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
+        memory.update(until=after, clean=clean, h=h)
+        shrink = spread(schedule.sigma(after) / schedule.sigma(now), x)
+        return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
+
+    return commit
+
+
+def langevin(
+    schedule: Schedule, denoise: Denoise, rng=None, repeats: int = 10, step: float = 0.1, noise=None
+) -> Commit:
+    """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): `repeats` noisy steps uphill at each noise level.
+
+    x + (step sigma^2 / 2) score + sqrt(step) sigma z, where sigma^2 score = alpha clean - x. Each level goes on from
+    where the one before ended; t = 0 takes the last prediction.
+    """
+    draw = normals(rng, noise)
+
+    def commit(x, clean, now, after):
+        alpha, sigma = spread(schedule.alpha(now), x), spread(schedule.sigma(now), x)
+        for _ in range(repeats):
+            x = x + (alpha * clean - x) * (step / 2) + step**0.5 * sigma * draw(x)
+            clean = denoise(x, now)
+        return clean if after == 0 else x
+
+    return commit
+
+
+def noise_in(schedule, x, clean, t):
+    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.sigma(t), x)
+
+
+def normals(rng, noise):
+    """draw(x): fresh standard normal noise like x, or the next of the arrays handed in."""
+    if noise is not None:
+        handed_in = iter(noise)
+        return lambda x: next(handed_in)
+    if rng is None:
+        raise TypeError("this step draws noise: it needs rng, a numpy.random.Generator, or noise")
+    return lambda x: rng.standard_normal(x.shape).astype(x.dtype)
