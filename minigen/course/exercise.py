@@ -48,6 +48,7 @@ class Exercise:
     forbidden: tuple[str, ...] = ()  # dotted names of functions that fail while the answer runs
     tolerance: float = 1e-5  # |got - expected| <= tolerance * (1 + |expected|)
     tries: int = 5
+    minutes: int = 6  # of a learner's time: 3, 6 or 10
 
 
 @dataclass(frozen=True)
