@@ -384,5 +384,5 @@ class LinearAR:
 
 def as_generator(rng: np.random.Generator) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng: expected np.random.default_rng(seed), got {rng!r}")
+        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
     return rng
