@@ -308,8 +308,7 @@ class LinearAR:
         places = np.arange(self.order)
         covariance = gamma[np.abs(np.subtract.outer(places, places))]
         mean = np.full(self.order, self.mean())
-        rng = as_generator(rng)
-        start = rng.multivariate_normal(mean, covariance, size=n, method="cholesky")
+        start = _generator(rng).multivariate_normal(mean, covariance, size=n, method="cholesky")
         noise = rng.standard_normal((n, max(length - self.order, 0)))
         return np.hstack([start, self._walk(start, noise)])[:, :length]
 
@@ -322,7 +321,7 @@ class LinearAR:
         handed in.
         """
         if noise is None:
-            noise = as_generator(rng).standard_normal((paths, steps))
+            noise = _generator(rng).standard_normal((paths, steps))
         elif np.shape(noise) != (paths, steps):
             raise ValueError(f"noise: expected shape {(paths, steps)}, got {np.shape(noise)}")
         return self._walk(np.tile(self._past(history), (paths, 1)), noise)
@@ -382,7 +381,7 @@ class LinearAR:
         return self
 
 
-def as_generator(rng: np.random.Generator) -> np.random.Generator:
+def _generator(rng: np.random.Generator) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
     return rng
