@@ -17,7 +17,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
     """Patient "P", "Q" or "R", trained on strings x (N, 8)."""
     rng = np.random.default_rng(0)
     made = mg.MADE(8, hidden=(64,), rng=rng)
-    place, degree = np.arange(8), np.arange(64) % 7
+    place, degree = np.arange(8), np.rint(np.linspace(6, 0, 64))  # as in made.masks
     if FAULTS[name] == "A for B":
         made._masks[0] = (degree[:, None] > place).astype(np.float32)
     if FAULTS[name] == "B for A":
