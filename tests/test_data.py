@@ -855,6 +855,35 @@ def test_odd_files_give_documented_errors_in_bounded_time_and_memory(
 # -- the datasheet -----------------------------------------------------------------------------------------------------
 
 
+def test_the_sources_say_what_was_measured_and_by_whom():
+    co2, lynx = data.series("co2"), data.series("lynx")
+    for words in (
+        "weekly averages of continuous in-situ air samples (infrared analyser)",
+        "Scripps",
+    ):
+        assert words in co2.source
+    assert "flask" not in co2.source
+    assert lynx.values[lynx.time == 1867].tolist() == [4254]
+    for words in ("R's data set", "Campbell and A. M. Walker", "has 4245 for 1867"):
+        assert words in lynx.source
+
+
+def test_the_digits_carry_their_own_licence():
+    root = FOLDER.parents[1]
+    notices = [FOLDER / "digits.LICENSE.txt", FOLDER / "DATASHEET.md", root / "LICENSE"]
+    for notice in notices:
+        text = notice.read_text(encoding="utf-8")
+        for words in (
+            "Alpaydin",
+            "Kaynak",
+            "10.24432/C50P49",
+            "creativecommons.org/licenses/by/4.0",
+        ):
+            assert words in text, (notice.name, words)
+    project = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in project and '"data/*.txt"' in project
+
+
 def test_the_datasheet_has_every_file_and_its_hash():
     sheet = (FOLDER / "DATASHEET.md").read_text(encoding="utf-8")
     files = sorted(FOLDER.glob("*.csv")) + sorted(FOLDER.glob("*.npz"))
