@@ -7,7 +7,8 @@ from numpy.random import Generator
 def two_moons(n: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
     """Two interleaved half circles of radius 1, blurred by Gaussian noise."""
     angle = rng.uniform(0, np.pi, n)
-    side = 2 * rng.integers(2, size=n) - 1  # 1 the upper moon, -1 the lower
+    coin = rng.integers(2, size=n)
+    side = 2 * coin - 1  # 1 the upper moon, -1 the lower
     arc = np.column_stack([np.cos(angle), np.sin(angle)])
     shift = np.array([1 / 2, 1 / 4])
     moons = side[:, None] * (arc - shift)
