@@ -156,10 +156,10 @@ def animate(
         for index, state in enumerate(states):
             label = f"step {index}" if labels is None else labels[index]
             with style():
-                figure = Figure(size, dpi=100)
+                figure = Figure(size, dpi=80)
                 axes = figure.subplots()
                 draw(axes, state)
-                axes.set_title(label)
+                axes.set_title(label, fontsize=12)
             yield figure
 
     return gif(frames(), seconds)
