@@ -137,18 +137,24 @@ def _palette(pictures: list[Image.Image], colours: int) -> Image.Image:
     """One palette for all frames, from nine of them: no flicker, small files."""
     nine = np.linspace(0, len(pictures) - 1, 9).astype(int)
     chosen = [pictures[k] for k in nine]
-    palette = Image.fromarray(np.concatenate(chosen)).quantize(colours)
-    table = np.array(palette.getpalette()).reshape(-1, 3)
+    palette = Image.fromarray(np.concatenate(chosen)).quantize(colours - 1)
+    table = np.array(palette.getpalette()).reshape(-1, 3)[: colours - 1]
     paper = table.min(axis=1) > 240
     table[paper] = 255  # paper stays white
     grey = np.ptp(table, axis=1) < 10
     table[grey] = table[grey, 1:2]  # and grey stays grey, without a tint
-    palette.putpalette(table.ravel().tolist())
+    black = np.zeros((1, 3), int)  # and the text black
+    palette.putpalette(np.concatenate([table, black]).ravel().tolist())
     return palette
 
 
 def animate(
-    states: Iterable, draw: Callable, labels: Sequence | None = None, seconds=4.0, size=(3.2, 3.4)
+    states: Iterable,
+    draw: Callable,
+    labels: Sequence | None = None,
+    seconds: float = 4.0,
+    size: tuple[float, float] = (3.2, 3.4),
+    colours: int = 32,
 ) -> GIF:
     """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
 
@@ -162,7 +168,7 @@ def animate(
                 axes.set_title(label, fontsize=12)
             yield figure
 
-    return gif(frames(), seconds)
+    return gif(frames(), seconds, colours)
 
 
 def points(
