@@ -49,7 +49,7 @@ def reseal(content):
     return content[:-64] + hashlib.sha256(content[:-64]).hexdigest().encode()
 
 
-# -- there and back ----------------------------------------------------------------------------------------------------
+# -- there and back ------------------------------------------------------------------------------
 
 EXAMPLES = {
     "MarkovChain": lambda: mg.MarkovChain(rng().dirichlet(np.ones(4), 4)),
@@ -201,7 +201,7 @@ def test_what_no_checkpoint_can_rebuild_is_refused_before_anything_is_written(tm
     assert not list(tmp_path.iterdir())
 
 
-# -- resuming ----------------------------------------------------------------------------------------------------------
+# -- resuming ------------------------------------------------------------------------------------
 
 STEPS = 12
 X = rng(5).uniform(-1, 1, (10, 1, 8, 8)).astype(np.float32)
@@ -331,7 +331,7 @@ def test_what_was_not_saved_or_differs_is_listed_whole_and_nothing_is_touched(tm
     assert generator.bit_generator.state == state
 
 
-# -- arrays that do not fit --------------------------------------------------------------------------------------------
+# -- arrays that do not fit ----------------------------------------------------------------------
 
 
 def altered(path, change, digests=True):
@@ -396,7 +396,7 @@ def test_one_changed_number_is_found_by_its_sha256_even_under_a_right_seal(tmp_p
         mg.load(path)
 
 
-# -- damage ------------------------------------------------------------------------------------------------------------
+# -- damage --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -482,7 +482,7 @@ def test_the_first_format_gives_its_model_but_no_optimiser(tmp_path):
         mg.resume(tmp_path / "a.npz", model, optimizer)
 
 
-# -- hostile files -----------------------------------------------------------------------------------------------------
+# -- hostile files -------------------------------------------------------------------------------
 
 
 def packed(manifest, files):
@@ -635,7 +635,7 @@ def test_a_missing_file_is_an_oserror(tmp_path):
         mg.load(tmp_path / "nothing.npz")
 
 
-# -- interrupted, disk full, read-only ---------------------------------------------------------------------------------
+# -- interrupted, disk full, read-only -----------------------------------------------------------
 
 SAVING_LOOP = """
     import sys
@@ -772,7 +772,7 @@ def test_two_processes_that_save_to_one_name_never_mix(tmp_path):
         process.stdout.close()
 
 
-# -- the checkpoints that ship with the lessons ------------------------------------------------------------------------
+# -- the checkpoints that ship with the lessons --------------------------------------------------
 
 
 def test_shipped_checkpoints_are_small_whole_rebuildable_and_documented():

@@ -1,11 +1,11 @@
-"""Networks: shapes, gradients that reach every parameter, what a mask allows, conditioning, examples kept apart."""
+"""Networks: shapes, gradients to every parameter, masks, conditioning, examples kept apart."""
 
 import numpy as np
 import pytest
 
 from minigen import gradients, nn, ops
 from minigen.networks import MLP, PixelAttention, Transformer, UNet, attention_mask
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, no_grad
 
 
 def generator(seed=0):
@@ -13,7 +13,7 @@ def generator(seed=0):
 
 
 def shake(net, seed=1, scale=0.1):
-    """Random values in every parameter: an output layer that starts at 0 would hide everything before it."""
+    """Random values in every parameter: an output layer that starts at 0 would hide the rest."""
     rng = generator(seed)
     for p in nn.parameters(net).values():
         p.data = p.data + scale * rng.standard_normal(p.shape).astype(p.dtype)
@@ -170,9 +170,10 @@ def test_cached_tokens_give_the_logits_of_all_at_once():
     net = shake(Transformer(7, 6, layers=2, heads=2, width=8, rng=generator()))
     tokens = generator().integers(0, 7, (3, 6))
     caches = net.new_caches(3)
-    steps = [net(tokens[:, :2], caches=caches).data] + [
-        net(tokens[:, i : i + 1], caches=caches).data for i in range(2, 6)
-    ]
+    with no_grad():
+        steps = [net(tokens[:, :2], caches=caches).data] + [
+            net(tokens[:, i : i + 1], caches=caches).data for i in range(2, 6)
+        ]
     np.testing.assert_allclose(np.concatenate(steps, axis=1), net(tokens).data, atol=1e-5)
 
 
@@ -210,6 +211,18 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
         (lambda: UNet((1, 9, 8), rng=generator()), r"multiples of 2, got \(1, 9, 8\)"),
         (lambda: UNet((8, 8), rng=generator()), r"\(C, Y, X\)"),
         (lambda: UNet(channels=(12, 24), rng=generator()), "multiples of 8"),
+        (lambda: UNet(channels=(0, 8), rng=generator()), "multiples of 8"),
+        (lambda: UNet(channels=(), rng=generator()), "multiples of 8"),
+        (lambda: UNet(heads=0, rng=generator()), "0 heads"),
+        (lambda: UNet((0, 8, 8), rng=generator()), r"shape: .*\(0, 8, 8\)"),
+        (lambda: MLP((), rng=generator()), r"shape: .*got \(\)"),
+        (lambda: MLP(2, rng=generator()), "shape: .*got 2"),
+        (lambda: MLP((-2, -3), rng=generator()), r"shape: .*\(-2, -3\)"),
+        (lambda: MLP((2,), layers=0, rng=generator()), "layers .*got 0"),
+        (lambda: MLP((2,), width=0, rng=generator()), "at least 1"),
+        (lambda: MLP((2,), time_features=7, rng=generator()), "time_features.*even.*got 7"),
+        (lambda: MLP((2,), time_features=0, rng=generator()), "time_features.*got 0"),
+        (lambda: MLP((2,), classes=0, rng=generator()), "classes: .*got 0"),
         (lambda: UNet(channels=(8, 24), heads=5, rng=generator()), "heads"),
         (lambda: Transformer(shape=(1, 8, 8), patch=3, rng=generator()), "do not tile"),
         (lambda: Transformer(rng=generator()), "one of the two"),
@@ -235,3 +248,34 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
 def test_bad_input_is_named(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize(
+    "t, label, error, words",
+    [
+        (None, None, ValueError, "t: expected a time .*got None"),
+        (np.nan, None, ValueError, r"t: expected times in \[0, 1\]"),
+        (500, None, ValueError, r"t: .*got 500"),  # the step, where the time is asked for
+        (-0.1, None, ValueError, r"t: .*got -0.1"),
+        (np.zeros(3), None, ValueError, r"t: .*2 examples.*\(3,\)"),
+        (np.zeros((2, 1)), None, ValueError, r"t: .*\(2, 1\)"),
+        (0.5, 4, IndexError, "label: expected 0 to 3 .*got 4"),
+        (0.5, -1, IndexError, "label: .*got -1"),
+        (0.5, 1.0, TypeError, "label: expected integers, got float64"),
+        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got \(3,\)"),
+    ],
+)
+def test_what_a_denoiser_is_told_is_looked_at(place, t, label, error, words):
+    net = denoisers(classes=3)[place]
+    with pytest.raises(error, match=words):
+        net(np.zeros((2, *net.shape), np.float32), t, label)
+
+
+@pytest.mark.parametrize("net", denoisers()[:3] + denoisers(classes=3)[:3])
+def test_a_denoiser_says_what_it_is_in_one_line(net):
+    line, size = repr(net), sum(p.size for p in nn.parameters(net).values())
+    assert line.startswith(f"{type(net).__name__}(shape=({net.shape[0]}, ".replace("(2, ", "(2,"))
+    assert line.endswith(f"), {size:,} parameters") and "\n" not in line
+    parts = [p for p in vars(net).values() if type(p).__module__.startswith("minigen.networks")]
+    assert parts and all(repr(part).startswith(f"{type(part).__name__}(") for part in parts)
