@@ -267,11 +267,23 @@ def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
             raise ValueError("format 1 keeps optimizer and ema in another order: only for `load`")
         described = {name: _describe(part, name) for name, part in parts.items()}
         _refuse_differences(described, manifest["parts"])
+        step = _checked_step(manifest, optimizer, rng)
         nn.load_state(parts, arrays)
     if optimizer is not None:  # lr is assigned between two steps, so it was not compared above
         optimizer.lr = manifest["lr"]
     if rng is not None:
         rng.bit_generator.state = manifest["rng"]
+    return step
+
+
+def _checked_step(manifest: dict, optimizer, rng) -> int:
+    """The step; ValueError if it, the learning rate or the generator's state could not be used."""
+    if optimizer is not None and not 0 <= manifest["lr"] <= LARGEST_NUMBER:
+        raise ValueError(f"the learning rate is {manifest['lr']}")
+    if rng is not None:
+        type(rng.bit_generator)().state = manifest["rng"]  # raises for what is no state
+    if type(manifest["step"]) is not int or manifest["step"] < 0:
+        raise ValueError(f"the step is {manifest['step']}")
     return manifest["step"]
 
 

@@ -194,7 +194,7 @@ class NGram:
     def __init__(
         self, order: int, vocab_size: int, smoothing="kneser-ney", discount=0.75, pseudocount=1.0
     ):
-        if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
+        if order < 0 or vocab_size < 1 or vocab_size ** (min(order, 62) + 1) >= 2**63:
             raise ValueError(
                 f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
             )
