@@ -36,7 +36,7 @@ MODELS = (
     ddpm.DDPM,
     score.ScoreSDE,
 )
-NETWORKS = (networks.MLP, networks.UNet, networks.Transformer)
+NETWORKS = (networks.MLP, networks.UNet, networks.TokenTransformer, networks.PatchTransformer)
 SCHEDULES = (
     schedules.linear,
     schedules.cosine,
