@@ -179,7 +179,7 @@ def test_patches_come_back_to_their_place():
         ),
         (lambda: of_tokens(4)(np.zeros((1, 5), int)), ValueError, "5 positions, .* context is 4"),
         (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0, 4]), ValueError, "context is 4"),
-        (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0]), ValueError, "2 vectors"),
+        (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0]), ValueError, "expected 2"),
     ],
 )
 def test_bad_input_is_named(build, error, words):

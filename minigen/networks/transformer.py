@@ -86,21 +86,26 @@ class Transformer:
             caches: of `new_caches`; h then holds what follows what they have seen, and the mask
                 has a row for each new position, a column for each one seen or new.
         """
-        h = h + self.positions(self._places(h.shape[1], positions, caches))
+        h = self._placed(h, positions, caches)
         mask = None if mask is None else ops.additive_mask(mask)
         for block, cache in zip(self.blocks, caches or [None] * self.layers):
             h = block(h, mask, cache)
         return self.norm(h)
 
-    def _places(self, length: int, positions, caches) -> np.ndarray:
+    def _placed(self, h, positions=None, caches=None) -> Tensor:
+        """h, and beside each vector where it stands."""
+        start = caches[0].seen if caches else 0
+        end = start + h.shape[1]
         if positions is None:
-            start = caches[0].seen if caches else 0
-            positions = np.arange(start, start + length)
-        end = np.max(positions, initial=-1) + 1
-        if len(positions) != length or end > self.context:
-            came = f"{length} vectors, {end} positions"
-            raise ValueError(f"{type(self).__name__}: {came}, but its context is {self.context}")
-        return positions
+            positions = slice(start, end)
+        elif len(positions) == h.shape[1]:
+            end = np.max(positions) + 1
+        else:
+            raise ValueError(f"positions: expected {h.shape[1]} of them, got {len(positions)}")
+        if end > self.context:
+            name = type(self).__name__
+            raise ValueError(f"{name}: {end} positions, but its context is {self.context}")
+        return h + self.positions.weight[positions]
 
     def _check_sizes(self, **sizes: int) -> None:
         for name, size in sizes.items():
@@ -113,7 +118,7 @@ class Transformer:
 
     def attention_maps(self, h, mask=None) -> np.ndarray:
         """Who looks at whom, in every layer: (B, layers, H, L, L), rows sum to 1."""
-        h, maps = h + self.positions(self._places(h.shape[1], None, None)), []
+        h, maps = self._placed(h), []
         for block in self.blocks:
             maps.append(block.attention.weights(block.norm1(h), mask))
             h = block(h, mask)
