@@ -77,11 +77,11 @@ EXAMPLES = {
     ),
     "MLP": lambda: networks.MLP((3,), classes=4, rng=rng()),
     "UNet": lambda: networks.UNet((1, 4, 4), channels=(8, 8, 16), rng=rng()),
-    "Transformer": lambda: networks.Transformer(
-        shape=(2, 4, 4), layers=1, heads=1, width=4, mask="full", classes=3, rng=rng()
+    "PatchTransformer": lambda: networks.PatchTransformer(
+        shape=(2, 4, 4), layers=1, heads=1, width=4, classes=3, rng=rng()
     ),
-    "Transformer by blocks": lambda: networks.Transformer(
-        5, 12, 1, 1, 4, mask="block", block_size=3, extra_tokens=2, time=True, rng=rng()
+    "TokenTransformer": lambda: networks.TokenTransformer(
+        5, 12, 1, 1, 4, extra_tokens=2, rng=rng()
     ),
     "linear": lambda: mg.DDPM(
         networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.linear(1e-4, 0.03, 900)

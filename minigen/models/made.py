@@ -101,7 +101,8 @@ class MADE:
             with no_grad():
                 return self.logits(x).data[:, dimension]
 
-        yield from sampling.walk(x, (*self.order, None), predict, sampling.write(rng, temperature))
+        commit = sampling.write(sampling.draw(rng, temperature))
+        yield from sampling.walk(x, (*self.order, None), predict, commit)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = as_tokens(x, self.levels)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 
 import numpy as np
 
-from minigen.sampling import run, write
+from minigen.sampling import draw, run, write
 
 
 def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
@@ -155,7 +155,7 @@ class MarkovChain:
             (n, length), len(self.transition)
         )  # nothing has happened yet: the state before the first
         logits = log(self._with_start())
-        return run(x, range(length + 1), lambda x, now: logits[x[:, now - 1]], write(rng))
+        return run(x, range(length + 1), lambda x, now: logits[x[:, now - 1]], write(draw(rng)))
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}); -inf for an impossible path."""
@@ -287,7 +287,7 @@ class NGram:
             x,
             range(known, length + 1),
             lambda x, now: log(self.conditional(x[:, :now])),
-            write(rng),
+            write(draw(rng)),
         )
 
 
