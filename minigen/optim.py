@@ -1,8 +1,8 @@
 """Optimisers, learning-rate schedules and the moving average of parameters, all on one flat buffer.
 
-A model has dozens of small arrays; one long array is updated faster. Each step reads parameters and gradients into flat
-buffers, and leaves the parameters as read-only views of a *fresh* buffer: a graph recorded before the step keeps the
-old values, so its gradients stay those of the old values.
+A model has dozens of small arrays; one long array is updated faster. Each step reads parameters and
+gradients into flat buffers, and leaves the parameters as read-only views of a *fresh* buffer: a
+graph recorded before the step keeps the old values, so its gradients stay those of the old values.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from minigen.tensor import Tensor
 
 
 class Optimizer:
-    """What all optimisers share: flat buffers, clipping, and the refusal of gradients that are not numbers.
+    """What all optimisers share: flat buffers, clipping, no NaN in a gradient.
 
     Args:
         parameters: `nn.parameters(model)`: Tensors by name.
@@ -23,12 +23,9 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], lr: float) -> None:
-        if not isinstance(parameters, Mapping) or not parameters:
-            raise ValueError(
-                "parameters: expected the non-empty dict that nn.parameters(model) gives"
-            )
         if not 0 < lr < math.inf:
             raise ValueError(f"lr: expected a positive number, got {lr}")
+        parameters = _checked(parameters)
         self.lr = lr
         self.steps = np.zeros((), np.int64)
         # matrices before vectors, so that weight decay concerns one slice of the buffer
@@ -42,17 +39,23 @@ class Optimizer:
             parameter.grad = None
 
     def step(self, max_norm: float | None = None) -> float:
-        """Move the parameters along their gradients; returns the norm of the whole gradient before clipping.
+        """Move the parameters along their gradients; returns the gradient's norm before clipping.
 
         Args:
-            max_norm: a gradient longer than this is scaled down to it. A parameter without gradient counts as zero.
+            max_norm: a gradient longer than this is scaled down to it. A parameter without gradient
+                counts as zero.
 
         Raises:
-            FloatingPointError: naming a parameter whose gradient has NaN or infinity; nothing was changed.
+            FloatingPointError: naming a parameter whose gradient has NaN or infinity.
+            ValueError: for a learning rate or max_norm that is no number to use.
+            Nothing was changed then.
         """
-        gradients = [
-            np.zeros_like(p.data) if p.grad is None else p.grad for p in self._parameters.values()
-        ]
+        if not 0 <= self.lr < math.inf:
+            raise ValueError(f"lr: expected a number of at least 0, got {self.lr}")
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"max_norm: expected None or a positive number, got {max_norm}")
+        parameters = self._parameters.values()
+        gradients = [np.zeros_like(p.data) if p.grad is None else p.grad for p in parameters]
         gradient = np.concatenate([g.ravel("F") for g in gradients], out=self._gradient)
         with np.errstate(over="ignore"):
             norm = math.sqrt(gradient @ gradient)
@@ -60,9 +63,8 @@ class Optimizer:
             for name, g in zip(self._parameters, gradients):
                 if not np.isfinite(g).all():
                     raise FloatingPointError(f"the gradient of {name} has NaN or infinity")
-            norm = float(
-                np.linalg.norm(gradient.astype(np.float64))
-            )  # only the square was too large for float32
+            # only the square was too large for float32
+            norm = float(np.linalg.norm(gradient.astype(np.float64)))
         if max_norm is not None and norm > max_norm:
             gradient *= max_norm / norm
         self.steps += 1
@@ -72,8 +74,22 @@ class Optimizer:
         return norm
 
 
+def _checked(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by name, each a leaf, none twice: what can be trained."""
+    if not isinstance(parameters, Mapping) or not parameters:
+        raise ValueError("parameters: expected the non-empty dict that nn.parameters(model) gives")
+    names = {}
+    for name, p in parameters.items():
+        if not isinstance(p, Tensor) or not p.requires_grad or p.node.name != "leaf":
+            raise ValueError(f"parameters: {name} is no Tensor that a gradient could reach")
+        if id(p) in names:
+            raise ValueError(f"parameters: {names[id(p)]} and {name} are one Tensor")
+        names[id(p)] = name
+    return dict(parameters)
+
+
 def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
-    """All values one after the other; a matrix column by column, the order in which `Tensor.data` keeps it."""
+    """All values one after the other; a matrix column by column, as `Tensor.data` keeps it."""
     return np.concatenate([p.data.ravel("F") for p in parameters.values()])
 
 
@@ -91,6 +107,8 @@ class SGD(Optimizer):
 
     def __init__(self, parameters, lr: float, momentum: float = 0.0) -> None:
         super().__init__(parameters, lr)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum: expected a number in [0, 1), got {momentum}")
         self.momentum = momentum
         self.velocity = np.zeros_like(self._gradient)
 
@@ -101,12 +119,17 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps of about lr, scaled by running means of the gradient and of its square (Kingma & Ba 2015, algorithm 1)."""
+    """Steps of about lr, scaled by running means of the gradient and of its square.
+
+    (Kingma & Ba 2015, algorithm 1.)
+    """
 
     def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(parameters, lr)
-        if not all(0 <= b < 1 for b in betas):
+        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
+        if not 0 <= eps < math.inf:
+            raise ValueError(f"eps: expected a number of at least 0, got {eps}")
         self.betas, self.eps = betas, eps
         self.first_moment = np.zeros_like(self._gradient)
         self.second_moment = np.zeros_like(self._gradient)
@@ -122,12 +145,17 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on matrices only, not on biases and norms."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    On matrices only, not on biases and norms.
+    """
 
     def __init__(
         self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01
     ) -> None:
         super().__init__(parameters, lr, betas, eps)
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"weight_decay: expected a number of at least 0, got {weight_decay}")
         self.weight_decay = weight_decay
 
     def _update(self, values, gradient):
@@ -138,7 +166,13 @@ class AdamW(Adam):
 def warmup_cosine(
     peak: float, warmup: float = 0.05, floor: float = 0.1
 ) -> Callable[[float], float]:
-    """Learning rate by progress in [0, 1]: a straight rise to `peak`, then half a cosine down to `floor` * peak."""
+    """Learning rate by progress in [0, 1].
+
+    A straight rise to `peak` until `warmup`, then half a cosine down to `floor` * peak.
+    """
+    if not (0 < peak < math.inf and 0 <= warmup < 1 and 0 <= floor < math.inf):
+        expected = "expected peak > 0, warmup in [0, 1), floor >= 0"
+        raise ValueError(f"warmup_cosine: {expected}, got {peak}, {warmup}, {floor}")
 
     def learning_rate(progress: float) -> float:
         if progress < warmup:
@@ -150,9 +184,10 @@ def warmup_cosine(
 
 
 class EMA:
-    """Exponential moving average of parameters: average = d average + (1 - d) value, d rising to `decay` at the start.
+    """Exponential moving average of parameters: average = d average + (1 - d) value.
 
-    Samples of diffusion models are drawn from the average: `with ema.applied(): model.sample(...)`.
+    d rises to `decay` at the start. Samples of diffusion models are drawn from the average:
+    `with ema.applied(): model.sample(...)`.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999) -> None:
@@ -160,7 +195,7 @@ class EMA:
             raise ValueError(f"decay: expected a number in [0, 1), got {decay}")
         self.decay = decay
         self.steps = np.zeros((), np.int64)
-        self._parameters = dict(parameters)
+        self._parameters = _checked(parameters)
         self.average = _flatten(self._parameters)
 
     def update(self) -> None:

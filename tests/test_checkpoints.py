@@ -1,5 +1,6 @@
 """Checkpoints: what was saved comes back bit for bit, or the one documented error says why not."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -10,7 +11,9 @@ import sys
 import tempfile
 import textwrap
 import time
+import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +52,7 @@ def reseal(content):
     return content[:-64] + hashlib.sha256(content[:-64]).hexdigest().encode()
 
 
-# -- there and back ----------------------------------------------------------------------------------------------------
+# -- there and back ------------------------------------------------------------------------------
 
 EXAMPLES = {
     "MarkovChain": lambda: mg.MarkovChain(rng().dirichlet(np.ones(4), 4)),
@@ -74,11 +77,11 @@ EXAMPLES = {
     ),
     "MLP": lambda: networks.MLP((3,), classes=4, rng=rng()),
     "UNet": lambda: networks.UNet((1, 4, 4), channels=(8, 8, 16), rng=rng()),
-    "Transformer": lambda: networks.Transformer(
-        shape=(2, 4, 4), layers=1, heads=1, width=4, mask="full", classes=3, rng=rng()
+    "PatchTransformer": lambda: networks.PatchTransformer(
+        shape=(2, 4, 4), layers=1, heads=1, width=4, classes=3, rng=rng()
     ),
-    "Transformer by blocks": lambda: networks.Transformer(
-        5, 12, 1, 1, 4, mask="block", block_size=3, extra_tokens=2, time=True, rng=rng()
+    "TokenTransformer": lambda: networks.TokenTransformer(
+        5, 12, 1, 1, 4, extra_tokens=2, rng=rng()
     ),
     "linear": lambda: mg.DDPM(
         networks.MLP((2,), 4, 1, 4, rng=rng()), schedules.linear(1e-4, 0.03, 900)
@@ -201,7 +204,7 @@ def test_what_no_checkpoint_can_rebuild_is_refused_before_anything_is_written(tm
     assert not list(tmp_path.iterdir())
 
 
-# -- resuming ----------------------------------------------------------------------------------------------------------
+# -- resuming ------------------------------------------------------------------------------------
 
 STEPS = 12
 X = rng(5).uniform(-1, 1, (10, 1, 8, 8)).astype(np.float32)
@@ -331,7 +334,7 @@ def test_what_was_not_saved_or_differs_is_listed_whole_and_nothing_is_touched(tm
     assert generator.bit_generator.state == state
 
 
-# -- arrays that do not fit --------------------------------------------------------------------------------------------
+# -- arrays that do not fit ----------------------------------------------------------------------
 
 
 def altered(path, change, digests=True):
@@ -396,7 +399,7 @@ def test_one_changed_number_is_found_by_its_sha256_even_under_a_right_seal(tmp_p
         mg.load(path)
 
 
-# -- damage ------------------------------------------------------------------------------------------------------------
+# -- damage --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -482,7 +485,7 @@ def test_the_first_format_gives_its_model_but_no_optimiser(tmp_path):
         mg.resume(tmp_path / "a.npz", model, optimizer)
 
 
-# -- hostile files -----------------------------------------------------------------------------------------------------
+# -- hostile files -------------------------------------------------------------------------------
 
 
 def packed(manifest, files):
@@ -549,6 +552,19 @@ def of_class(name, **arguments):
     return manifest_of({"class": name, "arguments": arguments}), []
 
 
+HIDDEN_BOMB = {
+    "dimensions": 2,
+    "hidden": [{"class": "LinearAR", "arguments": {"order": 10**6}} for _ in range(1000)],
+}
+
+
+def with_size(array):
+    """An AR model whose order is an array of the file."""
+    size = {"class": "LinearAR", "arguments": {"order": {"array": "model.order"}}}
+    digests = {"model.order": checkpoints._digest(array)}
+    return manifest_of(size, digests), [("model.order.npy", npy(array))]
+
+
 HOSTILE = {
     "a pickled object": with_entry(npy(np.array([Bomb()], object))),
     "an object array": with_header("1,", "|O", b"\0" * 8),
@@ -572,6 +588,17 @@ HOSTILE = {
     "a long context": of_class("GPT", **GPT | {"context": 10**6}),
     "a width beyond 64 bits": of_class("GPT", **GPT | {"width": 2**70}),
     "a long schedule": of_class("linear", steps=10**12),
+    "a long schedule, as a float": of_class("linear", steps=1e12),
+    "a size that is not a number": of_class("linear", steps=float("nan")),
+    "many narrow layers": of_class("MLP", shape=[1], width=1, time_features=2, layers=10**6),
+    "layers of width 0": of_class("MLP", shape=[1], width=0, time_features=2, layers=10**6),
+    "a wide MADE": of_class("MADE", dimensions=30000),
+    "a MADE of many levels": of_class("MADE", dimensions=2, levels=10**6, hidden=[10**6]),
+    "an n-gram of a high order": of_class("NGram", order=10**6, vocab_size=10**6),
+    "a thousand models in one": of_class("MADE", **HIDDEN_BOMB),
+    "a size that is an array": with_size(np.array([10**9])),
+    "a size that is an array of one number": with_size(np.array(10**9)),
+    "a size that is an array of floats": with_size(np.array([1e9])),
     "deep nesting": (
         '{"format": 1, "parts": {"model": ' + "[" * 100_000 + "]" * 100_000 + "}}",
         [],
@@ -584,19 +611,33 @@ HOSTILE = {
 }
 
 
+MEMORY = 2**25  # bytes that a file of a few kilobytes may make `load` allocate: 32 MiB
+
+
+def peak_memory(function):
+    """Bytes that function() had allocated at most, those of NumPy's arrays among them."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_before_anything_large_is_allocated_or_run(
     name, tmp_path, monkeypatch
 ):
-    resource = pytest.importorskip("resource")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.npz").write_bytes(packed(*HOSTILE[name]))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError):
-        mg.load("a.npz")
-    with pytest.raises(CheckpointError):
-        mg.resume("a.npz", mg.LinearAR(1))
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60 * 1024  # KiB
+
+    def read():
+        with pytest.raises(CheckpointError):
+            mg.load("a.npz")
+        with pytest.raises(CheckpointError):
+            mg.resume("a.npz", mg.LinearAR(1))
+
+    assert peak_memory(read) < MEMORY
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]  # nothing was run that leaves a trace
 
 
@@ -635,7 +676,203 @@ def test_a_missing_file_is_an_oserror(tmp_path):
         mg.load(tmp_path / "nothing.npz")
 
 
-# -- interrupted, disk full, read-only ---------------------------------------------------------------------------------
+# -- odd files: what a fuzzer makes of good ones -------------------------------------------------
+
+ODD = [
+    *(None, True, 0, 1, -1, 2, 3, 7, 10**5, 10**6, 10**6 + 1, 2**31, 2**63, 10**30),
+    *(0.5, -0.5, 1e-300, 1e5, 1e6, 1e300, float("nan"), float("inf")),
+    *("", "a", "noise", "é\0", [], [0], [1, 2, 3], [10**6] * 3, [[1]], {}),
+    {"array": "model.nothing"},
+    {"class": "cosine", "arguments": {}},
+    {"class": "LinearAR", "arguments": {"order": 10**6}},
+    {"class": "AdamW", "arguments": {}},
+    {"class": 1},
+]
+
+
+def places(value, path=()):
+    """The path of every value in nested dictionaries and lists."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, (dict, list)):
+            yield from places(item, (*path, key))
+
+
+def pick(generator, options):
+    return options[generator.integers(len(options))]
+
+
+def change_manifest(generator, manifest, arrays):
+    """One value of the manifest becomes an odd one, an array of the file, or is gone."""
+    paths = [p for p in places(manifest) if p[0] != "arrays" and p != ("parts",)]
+    arguments = [p for p in paths if "arguments" in p[:-1]]
+    *path, last = pick(generator, arguments if arguments and generator.random() < 0.7 else paths)
+    owner = manifest
+    for key in path:
+        owner = owner[key]
+    kind = generator.integers(10)
+    if kind == 0:
+        del owner[last]
+    elif kind == 1:
+        owner[last] = {"array": pick(generator, list(arrays))} if arrays else None
+    elif kind == 2 and isinstance(owner, dict):
+        owner["odd"] = pick(generator, ODD)
+    else:
+        owner[last] = pick(generator, ODD)
+
+
+def change_arrays(generator, manifest, arrays):
+    """One array gets another shape, dtype or name, is doubled, or is gone."""
+    if not arrays:
+        arrays["model.odd"] = np.zeros(3)
+        return
+    name = pick(generator, list(arrays))
+    a = arrays[name]
+    with np.errstate(all="ignore"):
+        arrays[name] = pick(
+            generator,
+            [
+                *(a.T, a.ravel(), a[None], a[..., :-1] if a.ndim else a, a[:0] if a.ndim else a),
+                *(a.astype(kind) for kind in ("f8", "f2", ">f4", "i8", "u1", "?")),
+                *(np.full_like(a, np.nan), np.array(10**9), np.array([10**9]), np.zeros(10**5)),
+            ],
+        )
+    if generator.random() < 0.3:
+        arrays[pick(generator, ["model.odd", "model", "optimizer.a", f"{name}.0"])] = a
+    if generator.random() < 0.2:
+        del arrays[name]
+
+
+def odd_file(generator, content):
+    """A file like none that `save` wrote, most of them under a right seal with right digests."""
+    if generator.random() < 0.1:  # bits and bytes
+        content = bytearray(content)
+        for place in generator.integers(len(content) - 64, size=generator.integers(1, 5)):
+            content[place] = generator.integers(256)
+        return reseal(bytes(content))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+        arrays = {n[:-4]: np.load(io.BytesIO(archive.read(n))) for n in names}
+    for _ in range(generator.integers(1, 4)):
+        change = change_manifest if generator.random() < 0.7 else change_arrays
+        with contextlib.suppress(KeyError, TypeError, IndexError):  # the place is gone already
+            change(generator, manifest, arrays)
+    manifest["arrays"] = {name: checkpoints._digest(a) for name, a in arrays.items()}
+    return packed(manifest, [(f"{name}.npy", npy(a)) for name, a in arrays.items()])
+
+
+def read_odd_files(number, folder, seed=11):
+    """Read so many odd files; how many were refused. Bounded memory and time, only `CheckpointError`."""
+    generator, refused = rng(seed), 0
+    models = {name: make() for name, make in EXAMPLES.items()}
+    contents = {}
+    for name, model in models.items():
+        mg.save(folder / "a.npz", model, rng=rng())
+        contents[name] = (folder / "a.npz").read_bytes()
+    for file in range(number):
+        name = pick(generator, list(models))
+        (folder / "a.npz").write_bytes(odd_file(generator, contents[name]))
+        before, begin = nn.state(models[name]), time.process_time()
+
+        def read(model=models[name], before=before):
+            nonlocal refused
+            try:
+                mg.load(folder / "a.npz")
+            except CheckpointError:
+                refused += 1
+            with contextlib.suppress(CheckpointError):
+                mg.resume(folder / "a.npz", model, rng=rng())
+                nn.load_state(model, before)
+
+        try:
+            peak = peak_memory(read)
+        except Exception as error:
+            raise AssertionError(f"file {file}, like {name}: {error!r}") from error
+        (folder / "a.npz").replace(folder / "last.npz")
+        assert peak < MEMORY, f"file {file}, like {name}: {peak:,} bytes"
+        assert time.process_time() - begin < 20, f"file {file}, like {name}"
+        assert all(
+            np.array_equal(before[n], a, equal_nan=True) for n, a in nn.state(models[name]).items()
+        )
+    return refused
+
+
+def test_odd_files_are_refused_with_the_one_error_in_little_memory(tmp_path):
+    assert read_odd_files(150, tmp_path) > 100
+
+
+@pytest.mark.thorough
+def test_thousands_of_odd_files_are_refused_with_the_one_error_in_little_memory(tmp_path):
+    assert read_odd_files(3000, tmp_path, seed=12) > 2000
+
+
+# -- looked at when saving -----------------------------------------------------------------------
+
+
+def float64_layer():
+    net = EXAMPLES["MLP"]()
+    net.first.weight = mg.Tensor(net.first.weight.data.astype(np.float64))
+    return net
+
+
+def other_width():
+    net = EXAMPLES["MLP"]()
+    net.width += 1
+    return net
+
+
+def one_more_array():
+    gpt = EXAMPLES["GPT"]()
+    gpt.note = np.zeros(3)
+    return gpt
+
+
+def array_in_a_tuple():
+    chain = EXAMPLES["LinearAR"]()
+    chain.pair = (np.zeros(2),)
+    return chain
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (float64_layer, "first.weight: expected float32 .* got float64"),
+        (other_width, "first.weight: expected"),
+        (one_more_array, "unexpected: model.note"),
+        (array_in_a_tuple, "pair"),
+        (lambda: mg.DDPM(networks.MLP((2,), rng=rng()), schedules.linear(np.nan)), "beta_start"),
+    ],
+)
+def test_what_load_would_refuse_is_not_saved(make, words, tmp_path):
+    mg.save(tmp_path / "a.npz", mg.LinearAR(2))
+    content = (tmp_path / "a.npz").read_bytes()
+    with pytest.raises(ValueError, match=words):
+        mg.save(tmp_path / "a.npz", make())
+    assert (tmp_path / "a.npz").read_bytes() == content
+
+
+@pytest.mark.parametrize("bad", [65520.0, -1e9])
+def test_a_weight_too_large_for_half_precision_is_refused(bad, tmp_path):
+    net = EXAMPLES["MLP"]()
+    values = np.zeros(net.first.weight.shape, np.float32)
+    values[1, 2] = 65504  # the largest
+    net.first.weight.data = values
+    mg.save(tmp_path / "a.npz", net, half=True)
+    assert same(mg.load(tmp_path / "a.npz").first, net.first)
+    values[0, 0] = bad
+    net.first.weight.data = values
+    with pytest.raises(ValueError, match=r"model\.first\.weight has numbers beyond 65504"):
+        mg.save(tmp_path / "b.npz", net, half=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+    values[0, 0] = np.inf  # what is infinite is saved as it is
+    net.first.weight.data = values
+    mg.save(tmp_path / "c.npz", net, half=True)
+    assert same(mg.load(tmp_path / "c.npz").first, net.first)
+
+
+# -- interrupted, disk full, read-only -----------------------------------------------------------
 
 SAVING_LOOP = """
     import sys
@@ -772,7 +1009,27 @@ def test_two_processes_that_save_to_one_name_never_mix(tmp_path):
         process.stdout.close()
 
 
-# -- the checkpoints that ship with the lessons ------------------------------------------------------------------------
+def test_threads_that_save_to_one_name_never_fail_and_never_mix(tmp_path):
+    """180 saves by six threads, read all the while: each file is whole, and one of those saved."""
+    path = tmp_path / "a.npz"
+    models = [mg.LinearAR.known(np.full(2000, float(k))) for k in range(6)]
+    mg.save(path, models[0])
+
+    def saving(model):
+        for _ in range(30):
+            mg.save(path, model)
+
+    with ThreadPoolExecutor(6) as pool:
+        saves = [pool.submit(saving, model) for model in models]
+        while not all(save.done() for save in saves):
+            found = mg.load(path).coefficients
+            assert (found == found[0]).all()
+        for save in saves:
+            save.result()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+# -- the checkpoints that ship with the lessons --------------------------------------------------
 
 
 def test_shipped_checkpoints_are_small_whole_rebuildable_and_documented():

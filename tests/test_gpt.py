@@ -1,12 +1,14 @@
-"""GPT: the conventions of its start token and of what lies beyond the context, causality, and honest samples."""
+"""GPT: its start token, what lies beyond the context, causality, and honest samples."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import minigen as mg
 from minigen import nn
+from minigen.networks import Transformer, Window, causal_mask
 
 
 def small(vocab_size=5, context=6, layers=2, heads=2, width=8, seed=0):
@@ -19,24 +21,23 @@ def tokens(shape, seed=1, vocab_size=5):
 
 def step_by_step(gpt, x, cache):
     """Logits of each token of x as the sampler sees them, one position at a time."""
-    predict = gpt._reader(len(x), cache)
-    return np.stack([predict(x, position) for position in range(x.shape[1])], axis=1)
+    read, inputs = Window(gpt.network).reader(len(x), cache), gpt.q_sample(x)
+    return np.stack([read(inputs, i + 1, i + 1)[:, -1] for i in range(x.shape[1])], axis=1)
 
 
 def by_the_book(gpt, row):
-    """The convention word by word: when the context is full, keep the last half and re-encode it from position 0."""
+    """Word by word: when the context is full, keep the last half, re-encode it from position 0."""
     held, said = [gpt.vocab_size], []
     for token in row:
         if len(held) > gpt.context:
-            held = held[
-                len(held) - 1 - gpt.context // 2 :
-            ]  # the half that is kept, and the newest token
-        said.append(gpt.network(np.array([held])).data[0, -1])
+            kept = 1 + gpt.context // 2  # the last half, and the newest token
+            held = held[len(held) - kept :]
+        said.append(gpt.predict(np.array([held])).data[0, -1])
         held.append(token)
     return np.stack(said)
 
 
-# -- start token, context, beyond -----------------------------------------------------------------------------------
+# -- start token, context, beyond ------------------------------------------------------------------
 
 
 def test_a_batch_up_to_the_context_is_predicted_whole_from_the_start_token_on():
@@ -44,7 +45,7 @@ def test_a_batch_up_to_the_context_is_predicted_whole_from_the_start_token_on():
     for length in (1, 3, 6):
         x = tokens((4, length))
         inputs = np.column_stack([np.full(4, 5), x[:, :-1]])  # 5 is the start token
-        log_p = mg.ops.log_softmax(gpt.network(inputs)).data
+        log_p = mg.ops.log_softmax(gpt.predict(inputs)).data
         expected = np.array([[log_p[b, i, x[b, i]] for i in range(length)] for b in range(4)])
         assert np.allclose(gpt.token_log_probs(x), expected, rtol=0, atol=1e-5)
         assert gpt.log_prob(x) == pytest.approx(expected.sum(axis=1), abs=1e-5)
@@ -54,7 +55,7 @@ def test_a_batch_up_to_the_context_is_predicted_whole_from_the_start_token_on():
 def test_context_plus_one_columns_are_predicted_from_the_second_on_given_the_first():
     gpt = small()
     x = tokens((4, 7))
-    log_p = mg.ops.log_softmax(gpt.network(x[:, :-1])).data
+    log_p = mg.ops.log_softmax(gpt.predict(x[:, :-1])).data
     expected = np.array([[log_p[b, i, x[b, i + 1]] for i in range(6)] for b in range(4)])
     assert np.allclose(gpt.token_log_probs(x), expected, rtol=0, atol=1e-5)
     assert gpt.loss(x).item() == pytest.approx(-expected.mean(), abs=1e-5)
@@ -98,16 +99,16 @@ def test_samples_with_and_without_cache_are_the_same_at_any_length():
 
 
 def test_with_a_cache_each_token_is_read_once_until_the_context_is_full():
-    """What a step costs: 1 new token with a cache, everything so far without; half a context when it is full."""
+    """A step costs 1 token with a cache, all so far without; half a context when it is full."""
     gpt = small(context=6)
     network, read = gpt.network, []
 
     class Counting:
-        new_caches = network.new_caches
+        context, new_caches = network.context, network.new_caches
 
-        def __call__(self, inputs, caches=None):
+        def __call__(self, inputs, mask, caches=None):
             read.append(inputs.shape[1])
-            return network(inputs, caches=caches)
+            return network(inputs, mask, caches=caches)
 
     gpt.network = Counting()
     gpt.sample(2, np.random.default_rng(0), length=14, cache=True)
@@ -139,7 +140,7 @@ def test_the_walk_writes_one_column_a_step():
         assert (after[:, written + 1 :] == 0).all()
 
 
-# -- causality and attention ----------------------------------------------------------------------------------------
+# -- causality and attention -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [6, 20])
@@ -159,9 +160,9 @@ def test_changing_a_token_leaves_every_logit_before_it_exactly_unchanged(length)
 
 
 def test_gradients_flow_to_the_past_only():
-    body = small().network.body
+    body = Transformer(6, layers=2, heads=2, width=8, rng=np.random.default_rng(0))
     matrix = mg.gradients.dependency_matrix(
-        lambda h: body(h)[:, :, 0], tokens((1, 6, 8)).astype(np.float32)
+        lambda h: body(h, causal_mask(6))[:, :, 0], tokens((1, 6, 8)).astype(np.float32)
     )
     blocks = matrix.reshape(6, 6, 8).sum(axis=2)
     assert (np.triu(blocks, 1) == 0).all()
@@ -180,7 +181,7 @@ def test_attention_maps_are_distributions_over_the_past():
 
 
 def test_attention_maps_by_hand():
-    """One layer, one head: softmax(q k^T / sqrt(width)) of the normalised embeddings, in float64."""
+    """One layer, one head: softmax(q k^T / sqrt(width)) of the normalised embeddings."""
     gpt = small(layers=1, heads=1)
     x = tokens((1, 4))
     net = gpt.network
@@ -194,11 +195,11 @@ def test_attention_maps_by_hand():
     )
 
 
-# -- probability ------------------------------------------------------------------------------------------------------
+# -- probability -----------------------------------------------------------------------------------
 
 
 def test_untrained_it_knows_next_to_nothing():
-    """Its logits have a standard deviation of about 1, so it loses about half a nat to knowing nothing, log V."""
+    """Logits of standard deviation 1: about half a nat worse than knowing nothing, log V."""
     gpt = mg.GPT(17, 16, layers=2, heads=2, width=64, rng=np.random.default_rng(0))
     assert np.log(17) < gpt.loss(tokens((64, 16), vocab_size=17)).item() < np.log(17) + 1
 
@@ -215,7 +216,8 @@ def test_samples_follow_the_stated_distribution_within_and_beyond_the_context():
     statistic = ((counts - expected) ** 2 / expected).sum()
     degrees = len(expected) - 1
     assert degrees >= 20
-    # Wilson & Hilferty: chi-square^(1/3) is nearly normal; a right sampler exceeds 3.72 once in 10,000 seeds
+    # Wilson & Hilferty: chi-square^(1/3) is nearly normal; a right sampler exceeds 3.72 once in
+    # 10,000 seeds
     z = ((statistic / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / np.sqrt(2 / (9 * degrees))
     assert z < 3.72
 
@@ -235,12 +237,13 @@ def test_temperature_top_k_and_top_p_reach_the_logits():
     assert set(drawn(top_p=p[ranked[0]] + 1e-6)) == set(ranked[:2])
     cold = mg.sampling.probabilities(logits / 0.5)
     counts = np.bincount(drawn(temperature=0.5), minlength=5)
-    # five standard deviations in each of five cells: a right sampler fails fewer than 3 times in a million seeds
+    # five standard deviations in each of five cells: a right sampler fails fewer than 3 times in a
+    # million seeds
     assert (np.abs(counts - 4000 * cold) < 5 * np.sqrt(4000 * cold * (1 - cold)) + 1).all()
 
 
 def test_ngram_and_gpt_are_scored_by_the_same_function_on_the_same_tokens():
-    """Each must give, from the same call, the bits that its own conditional probabilities add up to."""
+    """Each must give, from the same call, the bits that its own conditionals add up to."""
     text = tokens(500)
     gpt, ngram = small(), mg.NGram(order=2, vocab_size=5).fit(tokens(2000, seed=5))
     p = np.stack([ngram.conditional(text[None, :i])[0] for i in range(500)])
@@ -260,15 +263,8 @@ def test_learns_a_markov_chain_down_to_its_entropy_rate():
     gpt = mg.GPT(3, 16, layers=1, heads=2, width=16, rng=rng)
     optimizer = mg.AdamW(nn.parameters(gpt), lr=1e-2)
     batches = (chain.sample(32, rng, length=17) for _ in itertools.count())
-    for _ in mg.train(
-        gpt,
-        batches,
-        150,
-        optimizer,
-        rng,
-        learning_rate=mg.optim.warmup_cosine(1e-2),
-        progress=False,
-    ):
+    schedule = mg.optim.warmup_cosine(1e-2)
+    for _ in mg.train(gpt, batches, 150, optimizer, rng, learning_rate=schedule, progress=False):
         pass
     fresh = chain.sample(200, rng, length=17)
     truth = -(chain.log_prob(fresh) - np.log(chain.stationary()[fresh[:, 0]])).mean() / 16
@@ -276,7 +272,24 @@ def test_learns_a_markov_chain_down_to_its_entropy_rate():
     assert 0 < gpt.loss(fresh).item() - truth < 0.02
 
 
-# -- bad input --------------------------------------------------------------------------------------------------------
+def test_it_says_how_many_tokens_it_scores():
+    gpt = small()
+    assert [gpt.scored(tokens((2, length))) for length in (1, 6, 7, 8, 20)] == [1, 6, 6, 8, 20]
+    for length in (1, 6, 7, 8):
+        x = tokens((2, length))
+        assert gpt.scored(x) == gpt.token_log_probs(x).shape[1]
+
+
+def test_scoring_one_long_sequence_of_many_symbols_holds_few_logits_at_once():
+    """20,000 x 2,000 logits would be 160 MB in float32, 320 in float64."""
+    gpt, x = small(vocab_size=2000), tokens(20_000, vocab_size=2000)
+    tracemalloc.start()
+    gpt.log_prob(x)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
+# -- bad input -------------------------------------------------------------------------------------
 
 
 def test_bad_tokens_are_refused_by_every_method():
@@ -324,6 +337,12 @@ def test_impossible_samples_are_refused(n, how):
         small().sample(n, np.random.default_rng(0), **how)
 
 
+@pytest.mark.parametrize("rng", [0, None])
+def test_a_seed_is_no_generator(rng):
+    with pytest.raises(TypeError, match="rng: expected a numpy"):
+        small().sample(1, rng)
+
+
 @pytest.mark.parametrize("name", ["vocab_size", "context", "layers", "heads", "width"])
 def test_sizes_below_one_are_refused(name):
     sizes = {"vocab_size": 5, "context": 6, "layers": 1, "heads": 1, "width": 8, name: 0}
@@ -331,7 +350,7 @@ def test_sizes_below_one_are_refused(name):
         mg.GPT(**sizes, rng=np.random.default_rng(0))
 
 
-# -- digits -----------------------------------------------------------------------------------------------------------
+# -- digits ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.thorough

@@ -1,10 +1,10 @@
-"""Networks: shapes, gradients that reach every parameter, what a mask allows, conditioning, examples kept apart."""
+"""Networks: shapes, gradients to every parameter, masks, conditioning, examples kept apart."""
 
 import numpy as np
 import pytest
 
 from minigen import gradients, nn, ops
-from minigen.networks import MLP, PixelAttention, Transformer, UNet, attention_mask
+from minigen.networks import MLP, PatchTransformer, PixelAttention, UNet
 from minigen.tensor import Tensor
 
 
@@ -13,7 +13,7 @@ def generator(seed=0):
 
 
 def shake(net, seed=1, scale=0.1):
-    """Random values in every parameter: an output layer that starts at 0 would hide everything before it."""
+    """Random values in every parameter: an output layer that starts at 0 would hide the rest."""
     rng = generator(seed)
     for p in nn.parameters(net).values():
         p.data = p.data + scale * rng.standard_normal(p.shape).astype(p.dtype)
@@ -25,15 +25,8 @@ def denoisers(classes=None):
         MLP((2,), width=16, layers=2, time_features=8, classes=classes, rng=generator()),
         UNet((1, 8, 8), (8, 16), classes=classes, rng=generator()),
         UNet((3, 16, 8), (8, 8, 16), classes=classes, rng=generator()),
-        Transformer(
-            shape=(2, 8, 4),
-            patch=2,
-            layers=1,
-            heads=2,
-            width=16,
-            mask="full",
-            classes=classes,
-            rng=generator(),
+        PatchTransformer(
+            (2, 8, 4), 2, layers=1, heads=2, width=16, classes=classes, rng=generator()
         ),
     ]
 
@@ -137,63 +130,6 @@ def test_the_unet_has_the_parameters_that_its_parts_add_up_to():
     )
 
 
-@pytest.mark.parametrize("kind, block_size", [("causal", 1), ("block", 3), ("full", 1)])
-def test_a_transformer_looks_only_where_its_mask_allows(kind, block_size):
-    L = 6
-    net = Transformer(
-        7, L, layers=2, heads=2, width=8, mask=kind, block_size=block_size, rng=generator()
-    )
-    shake(net, scale=0.5)
-    seen = gradients.dependency_matrix(
-        lambda h: ops.sum(net.body(h.reshape(1, L, 8)), axis=(0, 2)), _hidden(net, L)
-    )
-    looks = seen.reshape(L, L, 8).max(axis=2) > 1e-7
-    expected = [
-        [{"causal": j <= i, "block": j // 3 <= i // 3, "full": True}[kind] for j in range(L)]
-        for i in range(L)
-    ]
-    np.testing.assert_array_equal(looks, expected)
-    np.testing.assert_array_equal(attention_mask(kind, L, block_size), expected)
-
-
-@pytest.mark.parametrize("kind, block_size", [("diagonal", 1), ("block", 0), ("block", -1)])
-def test_an_impossible_mask_is_refused(kind, block_size):
-    with pytest.raises(ValueError, match="block_size"):
-        attention_mask(kind, 4, block_size)
-
-
-def _hidden(net, L):
-    return generator(5).standard_normal((L, 8)).astype(np.float32)
-
-
-def test_cached_tokens_give_the_logits_of_all_at_once():
-    net = shake(Transformer(7, 6, layers=2, heads=2, width=8, rng=generator()))
-    tokens = generator().integers(0, 7, (3, 6))
-    caches = net.new_caches(3)
-    steps = [net(tokens[:, :2], caches=caches).data] + [
-        net(tokens[:, i : i + 1], caches=caches).data for i in range(2, 6)
-    ]
-    np.testing.assert_allclose(np.concatenate(steps, axis=1), net(tokens).data, atol=1e-5)
-
-
-def test_attention_maps_are_distributions_over_the_past():
-    net = shake(Transformer(7, 6, layers=2, heads=2, width=8, rng=generator()), scale=0.5)
-    maps = net.attention_maps(generator().integers(0, 7, (3, 6)))
-    assert maps.shape == (3, 2, 2, 6, 6)
-    np.testing.assert_allclose(maps.sum(-1), 1, atol=1e-5)
-    assert not np.triu(maps, 1).any()
-
-
-def test_patches_come_back_to_their_place():
-    net = Transformer(
-        shape=(2, 4, 6), patch=2, layers=1, heads=1, width=8, mask="full", rng=generator()
-    )
-    net.body = lambda h, t, label: h
-    net.inputs = net.outputs = lambda h: h
-    x = generator().standard_normal((3, 2, 4, 6), np.float32)
-    np.testing.assert_array_equal(net(Tensor(x), 0.5).data, x)
-
-
 def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
     one, other = (
         shake(UNet(channels=(8, 16), rng=generator())),
@@ -210,10 +146,19 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
         (lambda: UNet((1, 9, 8), rng=generator()), r"multiples of 2, got \(1, 9, 8\)"),
         (lambda: UNet((8, 8), rng=generator()), r"\(C, Y, X\)"),
         (lambda: UNet(channels=(12, 24), rng=generator()), "multiples of 8"),
+        (lambda: UNet(channels=(0, 8), rng=generator()), "multiples of 8"),
+        (lambda: UNet(channels=(), rng=generator()), "multiples of 8"),
+        (lambda: UNet(heads=0, rng=generator()), "0 heads"),
+        (lambda: UNet((0, 8, 8), rng=generator()), r"shape: .*\(0, 8, 8\)"),
+        (lambda: MLP((), rng=generator()), r"shape: .*got \(\)"),
+        (lambda: MLP(2, rng=generator()), "shape: .*got 2"),
+        (lambda: MLP((-2, -3), rng=generator()), r"shape: .*\(-2, -3\)"),
+        (lambda: MLP((2,), layers=0, rng=generator()), "layers .*got 0"),
+        (lambda: MLP((2,), width=0, rng=generator()), "at least 1"),
+        (lambda: MLP((2,), time_features=7, rng=generator()), "time_features.*even.*got 7"),
+        (lambda: MLP((2,), time_features=0, rng=generator()), "time_features.*got 0"),
+        (lambda: MLP((2,), classes=0, rng=generator()), "classes: .*got 0"),
         (lambda: UNet(channels=(8, 24), heads=5, rng=generator()), "heads"),
-        (lambda: Transformer(shape=(1, 8, 8), patch=3, rng=generator()), "do not tile"),
-        (lambda: Transformer(rng=generator()), "one of the two"),
-        (lambda: Transformer(5, 4, mask="left", width=8, rng=generator()), "'left'"),
         (
             lambda: UNet(rng=generator())(np.zeros((2, 1, 8, 4), np.float32), 0.5),
             r"\(1, 8, 8\).*\(2, 1, 8, 4\)",
@@ -226,12 +171,39 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
             lambda: MLP((2,), rng=generator())(np.zeros((2, 2), np.float32), 0.5, 1),
             "without classes",
         ),
-        (
-            lambda: Transformer(5, 4, width=8, rng=generator())(np.zeros((1, 5), int)),
-            "context is 4",
-        ),
     ],
 )
 def test_bad_input_is_named(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize(
+    "t, label, error, words",
+    [
+        (None, None, ValueError, "t: expected a time .*got None"),
+        (np.nan, None, ValueError, r"t: expected times in \[0, 1\]"),
+        (500, None, ValueError, r"t: .*got 500"),  # the step, where the time is asked for
+        (-0.1, None, ValueError, r"t: .*got -0.1"),
+        (np.zeros(3), None, ValueError, r"t: .*2 examples.*\(3,\)"),
+        (np.zeros((2, 1)), None, ValueError, r"t: .*\(2, 1\)"),
+        (0.5, 4, IndexError, "label: expected 0 to 3 .*got 4"),
+        (0.5, -1, IndexError, "label: .*got -1"),
+        (0.5, 1.0, TypeError, "label: expected integers, got float64"),
+        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got \(3,\)"),
+    ],
+)
+def test_what_a_denoiser_is_told_is_looked_at(place, t, label, error, words):
+    net = denoisers(classes=3)[place]
+    with pytest.raises(error, match=words):
+        net(np.zeros((2, *net.shape), np.float32), t, label)
+
+
+@pytest.mark.parametrize("net", denoisers()[:3] + denoisers(classes=3)[:3])
+def test_a_denoiser_says_what_it_is_in_one_line(net):
+    line, size = repr(net), sum(p.size for p in nn.parameters(net).values())
+    assert line.startswith(f"{type(net).__name__}(shape=({net.shape[0]}, ".replace("(2, ", "(2,"))
+    assert line.endswith(f"), {size:,} parameters") and "\n" not in line
+    parts = [p for p in vars(net).values() if type(p).__module__.startswith("minigen.networks")]
+    assert parts and all(repr(part).startswith(f"{type(part).__name__}(") for part in parts)

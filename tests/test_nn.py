@@ -1,6 +1,10 @@
-"""Layers against torch's formulas written out in loops (and torch where installed); finding and loading state."""
+"""Layers against torch's formulas in loops (and torch, if installed); finding and loading state."""
 
 import math
+import tracemalloc
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -30,7 +34,7 @@ def close(came, expected, tolerance=2e-5):
     assert np.abs(came.data - expected).max() < tolerance
 
 
-# -- layers by hand ----------------------------------------------------------------------------------------------------
+# -- layers by hand ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -162,7 +166,7 @@ def test_sinusoidal():
 
 
 def test_initial_values_are_torchs():
-    """Uniform in +-1/sqrt(fan in): standard deviation 1/sqrt(3 fan in); embeddings normal; norms 1 and 0."""
+    """Uniform in +-1/sqrt(fan in), so std 1/sqrt(3 fan in); embeddings normal; norms 1 and 0."""
     for layer, fan_in in (
         (nn.Linear(300, 200, rng=rng()), 300),
         (nn.Conv2d(30, 200, 3, rng=rng()), 270),
@@ -218,7 +222,7 @@ def test_layers_agree_with_torch():
             assert np.abs(nn.parameters(ours)[name].grad - parameter.grad.numpy()).max() < 1e-3
 
 
-# -- finding and loading what was learned ------------------------------------------------------------------------------
+# -- finding and loading what was learned --------------------------------------------------------
 
 
 class Model:
@@ -285,7 +289,7 @@ def test_loaded_arrays_are_copies():
 def test_load_state_takes_arrays_not_parameters_and_state_is_a_snapshot():
     model, other = Model(), Model()
     before = nn.state(model)
-    with pytest.raises(ValueError, match="in a Tensor"):
+    with pytest.raises(ValueError, match="got a Tensor, no array"):
         nn.load_state(model, nn.state(other) | nn.parameters(other))
     assert all(np.array_equal(before[name], array) for name, array in nn.state(model).items())
     adam = mg.Adam({"w": mg.Tensor(np.ones(2, np.float32))})
@@ -319,3 +323,204 @@ def test_the_parameters_of_a_gpt_are_counted_by_arithmetic():
     gpt = mg.GPT(V, L, layers, 4, C, rng=rng())
     size = sum(parameter.size for parameter in nn.parameters(gpt).values())
     assert size == (V + 1) * C + L * C + layers * (12 * C * C + 2 * C) + C
+
+
+# -- nothing learned is lost without a word ------------------------------------------------------
+
+
+class Slotted:
+    __slots__ = ("_cache", "unset", "weight")
+
+    def __init__(self):
+        self.weight, self._cache = mg.Tensor([1.0, 2.0]), None
+
+
+class SlottedOnce:
+    __slots__ = "counts"
+
+    def __init__(self):
+        self.counts = np.arange(2)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    table: np.ndarray
+
+
+class Holder:
+    def __init__(self, **parts):
+        vars(self).update(parts)
+
+
+def test_tensors_in_slots_are_found_and_loaded():
+    model, other = ([Slotted(), SlottedOnce(), Frozen(np.zeros(1))] for _ in range(2))
+    assert list(nn.parameters(model)) == ["0.weight"]
+    other[0].weight.data = np.array([3, 4], np.float32)
+    other[1].counts = np.arange(5, 7)
+    nn.load_state(model, nn.state(other) | {"2.table": np.ones(1)})
+    assert model[0].weight.data.tolist() == [3, 4]
+    assert model[1].counts.tolist() == [5, 6] and model[2].table.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "parts, name",
+    [
+        (lambda w: {"_hidden": w}, "_hidden"),
+        (lambda w: {"parts": {"_hidden": [w]}}, "parts._hidden.0"),
+        (lambda w: {"layers": {w}}, "layers.0"),
+        (lambda w: {"layers": frozenset([nn.LayerNorm(2)])}, "layers.0.weight"),
+        (lambda w: {"layers": deque([w])}, "layers.0"),
+    ],
+)
+def test_a_tensor_that_trains_without_a_public_name_is_refused(parts, name):
+    model = Holder(weight=mg.Tensor([1.0]), **parts(mg.Tensor([2.0])))
+    with pytest.raises(ValueError, match=f"{name} trains, but has no public name"):
+        nn.parameters(model)
+
+
+def test_private_constants_aliases_and_computed_values_are_no_parameters():
+    weight = mg.Tensor([1.0])
+    model = Holder(
+        weight=weight,
+        _alias=weight,
+        _constant=mg.Tensor([2.0], requires_grad=False),
+        _last_loss=weight * 2,
+        _mask=np.ones(3),
+        module=math,
+    )
+    assert list(nn.parameters(model)) == ["weight"] and list(nn.state(model)) == ["weight"]
+
+
+def test_two_parts_of_one_name_are_refused():
+    model = Holder(parts={1: mg.Tensor([1.0]), "1": mg.Tensor([2.0])})
+    for find in (nn.parameters, nn.state, lambda m: nn.load_state(m, {})):
+        with pytest.raises(ValueError, match=r"one name: parts\.1"):
+            find(model)
+
+
+@pytest.mark.parametrize(
+    "arrays, words",
+    [
+        ({"pair.0": np.ones(2)}, "pair.0: an array in a tuple cannot be replaced"),
+        ({"scale": np.float32(3)}, r"scale: expected float32 \(\), got a float32, no array"),
+        ({"first": [9.0]}, r"first: expected float32 \(1,\), got a list, no array"),
+    ],
+)
+def test_load_state_replaces_all_or_nothing(arrays, words):
+    scale = mg.Tensor(np.array(1, np.float32))
+    model = Holder(first=mg.Tensor([1.0]), scale=scale, numbers=np.zeros(2))
+    if "pair.0" in arrays:
+        model.pair = (np.zeros(2),)
+    before = nn.state(model)
+    with pytest.raises(ValueError, match=words):
+        nn.load_state(model, {name: a + 1 for name, a in before.items()} | arrays)
+    after = nn.state(model)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_cache_is_refused_while_gradients_are_recorded():
+    layer, cache = nn.Attention(6, 2, rng=rng()), nn.KeyValueCache(2, 5, 6)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        layer(normal(2, 1, 6), None, cache)
+    assert cache.seen == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 18), (2, 6, 18), (2, 2, 6)])
+def test_a_cache_takes_only_what_fits_it(shape):
+    cache = nn.KeyValueCache(2, 5, 6)
+    with pytest.raises(ValueError, match="KeyValueCache"):
+        cache.extend(normal(*shape))
+    assert cache.seen == 0
+
+
+# -- bad sizes, counted before they are built ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: nn.Linear(0, 3, rng=rng()), r"\(3, 0\)"),
+        (lambda: nn.Linear(3, -1, rng=rng()), r"\(-1, 3\)"),
+        (lambda: nn.Embedding(0, 3, rng=rng()), r"\(0, 3\)"),
+        (lambda: nn.LayerNorm(0), r"\(0,\)"),
+        (lambda: nn.GroupNorm(4, 6), "6 channels do not divide into 4"),
+        (lambda: nn.GroupNorm(0, 6), "into 0 groups"),
+        (lambda: nn.Attention(6, 0, rng=rng()), "0 heads"),
+        (lambda: nn.Conv2d(1, 1, 3, stride=0, rng=rng()), "stride >= 1"),
+        (lambda: nn.Conv2d(1, 1, 3, padding=-1, rng=rng()), "padding >= 0"),
+        (lambda: nn.Conv2d(1, 1, 0, rng=rng()), r"\(1, 1, 0, 0\)"),
+        (lambda: nn.sinusoidal(np.zeros(2), 7), "even.*got 7"),
+        (lambda: nn.sinusoidal(np.zeros(2), 0), "at least 2, got 0"),
+    ],
+)
+def test_impossible_sizes_are_refused_at_construction(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+@pytest.mark.parametrize("bad", [0, None, np.random, "seed"])
+def test_what_is_no_generator_is_named(bad):
+    with pytest.raises(TypeError, match=r"rng is .*default_rng"):
+        nn.Linear(2, 2, rng=bad)
+
+
+def test_within_at_most_nothing_larger_is_built():
+    small = [np.zeros(9, np.float32)]
+    builds = (
+        lambda: nn.Linear(10**6, 10**6, rng=rng()),
+        lambda: nn.Linear(2**33, 2**33, rng=rng()),
+        lambda: nn.Embedding(10**6, 10**4, rng=rng()),
+        lambda: nn.Conv2d(10**4, 10**4, 3, rng=rng()),
+        lambda: nn.LayerNorm(10**10),
+        lambda: nn.GroupNorm(1, 10**10),
+        lambda: [nn.LayerNorm(1) for _ in range(10**6)],  # objects count, too
+    )
+    for build in builds:
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="more than may be built"), nn.at_most(small):
+            build()
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+        tracemalloc.stop()
+    with nn.at_most(small):
+        nn.Linear(3, 2, rng=rng())
+    nn.Linear(300, 200, rng=rng())  # afterwards, and in other threads, no limit holds
+    with nn.at_most(small), ThreadPoolExecutor(1) as pool:
+        pool.submit(nn.Linear, 300, 200, rng=rng()).result()
+
+
+# -- one line for a prompt -----------------------------------------------------------------------
+
+
+def test_every_layer_and_network_says_what_it_is_in_one_line():
+    layers = {
+        nn.Linear(3, 4, rng=rng()): "Linear(in_features=3, out_features=4), 16 parameters",
+        nn.Linear(3, 4, False, rng=rng()): "Linear(in_features=3, out_features=4), 12 parameters",
+        nn.Embedding(
+            5, 2, rng=rng()
+        ): "Embedding(num_embeddings=5, embedding_dim=2), 10 parameters",
+        nn.LayerNorm(4): "LayerNorm(normalized_shape=4, eps=1e-05), 8 parameters",
+        nn.GroupNorm(2, 4): "GroupNorm(num_groups=2, num_channels=4, eps=1e-05), 8 parameters",
+        nn.UpsampleConv2d(1, 2, rng=rng()): "UpsampleConv2d(in_channels=1, out_channels=2), "
+        "20 parameters",
+        nn.Attention(4, 2, rng=rng()): "Attention(width=4, heads=2), 64 parameters",
+    }
+    for layer, words in layers.items():
+        assert repr(layer) == words
+    conv = repr(nn.Conv2d(1, 2, 3, rng=rng()))
+    assert conv.startswith("Conv2d(in_channels=1, out_channels=2, kernel_size=3, stride=1, padd")
+    layers = [c for c in vars(nn).values() if isinstance(c, type) and c.__module__ == nn.__name__]
+    assert {c for c in layers if c.__repr__ is not nn.describe} == {nn.KeyValueCache}  # no layer
+
+
+def test_long_and_nested_arguments_are_kept_short():
+    class Model:
+        __repr__ = nn.describe
+
+        def __init__(self, order, table, net, text):
+            self.order, self.table, self.net, self.text = order, table, net, text
+
+    model = Model(tuple(range(1000)), np.zeros((50, 50)), nn.LayerNorm(2), "a\nb" * 100)
+    line = repr(model)
+    assert "\n" not in line and len(line) < 160
+    assert "order=(0, 1, 2, 3, 4, 5, ...)" in line and "table=array(50, 50)" in line
+    assert "net=LayerNorm(...)" in line and line.endswith("2,504 parameters")

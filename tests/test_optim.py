@@ -1,4 +1,4 @@
-"""Optimisers against hand calculation (and torch where installed), clipping, schedules, and the moving average."""
+"""Optimisers against hand calculation (and torch, if installed), clipping, schedules, averages."""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ def run(optimizer, found, steps=5):
     return {name: p.data for name, p in found.items()}
 
 
-# -- the update rules, one number at a time ---------------------------------------------------------------------------
+# -- the update rules, one number at a time ------------------------------------------------------
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -50,7 +50,7 @@ def test_sgd_by_hand(momentum):
 
 @pytest.mark.parametrize("weight_decay", [None, 0.0, 0.3])
 def test_adam_and_adamw_by_hand(weight_decay):
-    """Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2019), algorithm 2, on matrices only."""
+    """Kingma & Ba (2015), algorithm 1; Loshchilov & Hutter (2019), algorithm 2, on matrices."""
     found = parameters()
     expected = {name: p.numpy() for name, p in found.items()}
     m, v = (dict.fromkeys(found, 0.0) for _ in range(2))
@@ -113,7 +113,7 @@ def test_finds_the_minimum_of_a_valley():
         assert abs(x.item() - 1) < 0.02 and abs(y.item() - 1) < 0.04
 
 
-# -- what a step touches -----------------------------------------------------------------------------------------------
+# -- what a step touches -------------------------------------------------------------------------
 
 
 def test_a_step_between_forward_and_backward_leaves_the_gradient_of_the_old_values():
@@ -176,7 +176,7 @@ def test_tied_weights_get_one_update():
     assert np.allclose(table.weight.data, before - 0.5)
 
 
-# -- clipping ----------------------------------------------------------------------------------------------------------
+# -- clipping ------------------------------------------------------------------------------------
 
 
 def test_clipping_scales_the_whole_gradient_and_returns_its_norm():
@@ -220,7 +220,7 @@ def test_a_gradient_that_is_no_number_names_its_parameter_and_changes_nothing(ba
     assert all(np.array_equal(a, b) for a, b in zip(moments, after))
 
 
-# -- state, schedule, average -----------------------------------------------------------------------------------------
+# -- state, schedule, average --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_warmup_cosine():
 
 
 def test_ema_by_hand():
-    """The decay rises as (1 + k) / (10 + k) until it reaches its own value: early averages forget their start."""
+    """The decay rises as (1 + k) / (10 + k) to its own value: early averages forget their start."""
     x = mg.Tensor(np.array([1.0, 5.0]))
     ema = mg.EMA({"x": x}, decay=0.3)
     expected = np.array([1.0, 5.0])
@@ -282,7 +282,7 @@ def test_ema_gives_the_parameters_back_after_an_error():
     assert x.item() == 2.0
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [{}, [], [mg.Tensor(np.zeros(2))], None])
@@ -302,3 +302,53 @@ def test_betas_and_decay_must_lie_below_one():
         optim.Adam(parameters(), betas=(0.9, 1.0))
     with pytest.raises(ValueError, match="decay"):
         optim.EMA(parameters(), decay=1.0)
+
+
+def test_other_settings_that_cannot_work_are_named():
+    settings = [
+        (lambda p: optim.Adam(p, betas=(0.9,)), "betas"),
+        (lambda p: optim.Adam(p, eps=-1.0), "eps"),
+        (lambda p: optim.AdamW(p, weight_decay=-0.1), "weight_decay"),
+        (lambda p: optim.AdamW(p, weight_decay=np.nan), "weight_decay"),
+        (lambda p: optim.SGD(p, 0.1, momentum=1.0), "momentum"),
+        (lambda p: optim.warmup_cosine(1e-3, warmup=1.0), "warmup"),
+        (lambda p: optim.warmup_cosine(-1e-3), "peak"),
+        (lambda p: optim.EMA({}), "nn.parameters"),
+    ]
+    for build, name in settings:
+        with pytest.raises(ValueError, match=name):
+            build(parameters())
+
+
+@pytest.mark.parametrize("build", [optim.Adam, optim.EMA])
+def test_what_no_gradient_could_reach_is_no_parameter(build):
+    w = mg.Tensor([1.0])
+    for bad, words in (
+        ({"w": w, "v": w}, "w and v are one Tensor"),  # it would be moved twice
+        ({"w": w, "twice": w * 2}, "twice is no Tensor that a gradient could reach"),
+        ({"constant": mg.Tensor([1.0], requires_grad=False)}, "constant is no Tensor"),
+        ({"array": np.zeros(2)}, "array is no Tensor"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            build(bad)
+
+
+@pytest.mark.parametrize(
+    "lr, max_norm, words",
+    [
+        (np.nan, None, "lr"),
+        (-1.0, None, "lr"),
+        (np.inf, None, "lr"),
+        (0.1, np.nan, "max_norm"),  # never clips
+        (0.1, -1.0, "max_norm"),  # would turn the step around
+        (0.1, 0.0, "max_norm"),
+    ],
+)
+def test_a_step_looks_at_its_settings_before_it_changes_anything(lr, max_norm, words):
+    found = parameters()
+    optimizer = optim.Adam(found)
+    run(optimizer, found, 1)
+    before, optimizer.lr = {name: p.data for name, p in found.items()}, lr
+    with pytest.raises(ValueError, match=words):
+        optimizer.step(max_norm)
+    assert all(p.data is before[name] for name, p in found.items()) and optimizer.steps == 1

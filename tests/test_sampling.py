@@ -1,4 +1,4 @@
-"""The walk and its steps against closed forms: exact solutions, exact variances, hand calculation, chi-square tests.
+"""The walk and its steps against closed forms: exact solutions, exact variances, hand calculation.
 
 With Gaussian data every step is linear in the start and in the noise handed in, so a batch that holds one unit noise
 each gives the exact distribution of the sample without any randomness.
@@ -8,24 +8,18 @@ import numpy as np
 import pytest
 
 from minigen import data, sampling, schedules
-from minigen.oracles import EnumerableWorld, GaussianMixture
+from minigen.oracles import GaussianMixture
 from minigen.sampling import (
     ancestral,
-    categorical,
     ddim,
     euler,
     euler_maruyama,
     heun,
     langevin,
     multistep,
-    probabilities,
     run,
     runge_kutta,
-    temperature,
-    top_k,
-    top_p,
     walk,
-    write,
 )
 
 SCHEDULES = [
@@ -477,137 +471,3 @@ def test_points_between_latents_of_one_length_keep_that_length():
     sampling.interpolate(denoise, schedules.flow(), start, end, np.linspace(0, 1, 5), 1)
     np.testing.assert_allclose(np.linalg.norm(seen[0], axis=-1), 3)
     np.testing.assert_allclose(seen[0][2], 3 / np.sqrt(2))
-
-
-# -- Tokens -----------------------------------------------------------------------------------------------------------
-
-LOGITS = np.log([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]])
-NONE = -np.inf
-
-
-def test_temperature_by_hand():
-    np.testing.assert_allclose(
-        probabilities(temperature(LOGITS[0], 0.5)), np.square([0.5, 0.3, 0.15, 0.05]) / 0.365
-    )
-    np.testing.assert_allclose(probabilities(temperature(LOGITS, 1.0)), np.exp(LOGITS))
-    np.testing.assert_array_equal(
-        temperature(LOGITS, 0), [[0, NONE, NONE, NONE], [NONE, NONE, NONE, 0]]
-    )
-    np.testing.assert_array_equal(temperature(np.array([1.0, 2.0, 2.0]), 0), [NONE, 0, NONE])
-    np.testing.assert_array_equal(probabilities(temperature(LOGITS, 1e-300)).argmax(-1), [0, 3])
-    np.testing.assert_allclose(probabilities(temperature(LOGITS, 1e9)), 0.25, rtol=1e-6)
-
-
-def test_top_k_by_hand():
-    np.testing.assert_array_equal(top_k(LOGITS, 2) > NONE, [[1, 1, 0, 0], [0, 0, 1, 1]])
-    np.testing.assert_array_equal(top_k(LOGITS, 99), LOGITS)
-    np.testing.assert_array_equal(
-        top_k(np.zeros(4), 2) > NONE, [1, 1, 0, 0]
-    )  # exactly k, also when tied
-    np.testing.assert_array_equal(top_k(LOGITS, 2)[0, :2], LOGITS[0, :2])
-
-
-def test_top_p_by_hand():
-    np.testing.assert_array_equal(top_p(LOGITS, 0.75) > NONE, [[1, 1, 0, 0], [0, 1, 1, 1]])
-    np.testing.assert_array_equal(top_p(LOGITS, 1e-9) > NONE, [[1, 0, 0, 0], [0, 0, 0, 1]])
-    np.testing.assert_array_equal(top_p(LOGITS, 1), LOGITS)
-    np.testing.assert_array_equal(
-        top_p(np.zeros(4), 0.5) > NONE, [1, 1, 0, 0]
-    )  # two reach one half: no third
-    rare = np.array([0.0, -60.0])  # 1 + exp(-60) rounds to 1: p = 1 must still keep the rare token
-    np.testing.assert_array_equal(top_p(rare, 1), rare)
-
-
-def chi_square(tokens, expected):
-    n, kept = tokens.size, expected > 0
-    counts = np.bincount(tokens.ravel(), minlength=len(expected))
-    assert counts[~kept].sum() == 0
-    return (((counts - n * expected) ** 2)[kept] / (n * expected[kept])).sum()
-
-
-@pytest.mark.parametrize(
-    ("decode", "expected"),
-    [
-        (lambda l: l, [0.5, 0.3, 0.15, 0.05]),
-        (
-            lambda l: temperature(l, 0.5),
-            [0.25 / 0.365, 0.09 / 0.365, 0.0225 / 0.365, 0.0025 / 0.365],
-        ),
-        (lambda l: top_k(l, 2), [0.625, 0.375, 0, 0]),
-        (lambda l: top_p(l, 0.9), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0]),
-    ],
-    ids=["plain", "temperature", "top_k", "top_p"],
-)
-def test_sampled_tokens_follow_the_stated_distribution(decode, expected):
-    # Chi-square with 1 to 3 degrees of freedom above 21.1: at most 1 in 10,000 by chance (the seed is fixed).
-    tokens = categorical(decode(np.tile(LOGITS[0], (20_000, 1))), np.random.default_rng(0))
-    assert tokens.shape == (20_000,) and np.issubdtype(tokens.dtype, np.integer)
-    assert chi_square(tokens, np.array(expected)) < 21.1
-
-
-def test_the_chi_square_test_can_fail():
-    tokens = categorical(np.tile(LOGITS[0], (20_000, 1)), np.random.default_rng(0))
-    assert chi_square(tokens, np.array([0.48, 0.32, 0.15, 0.05])) > 21.1
-
-
-def test_categorical_never_picks_the_impossible():
-    class Extreme:
-        def __init__(self, value):
-            self.value = value
-
-        def random(self, shape):
-            return np.full(shape, self.value)
-
-    logits = np.array([NONE, 0.0, NONE, 0.0, NONE])
-    assert categorical(logits, Extreme(0.0)) == 1 and categorical(logits, Extreme(1 - 2**-53)) == 3
-    assert categorical(np.zeros(10), Extreme(1 - 2**-53)) == 9  # ten times 0.1 sums to less than 1
-    assert categorical(np.zeros((2, 3, 5)), np.random.default_rng(0)).shape == (2, 3)
-
-
-def test_greedy_writing_is_deterministic_and_order_of_filters():
-    rng, x = np.random.default_rng(0), np.zeros((2, 3), dtype=np.int64)
-    out = run(x, range(4), lambda x, now: LOGITS, write(rng, tau=0))
-    np.testing.assert_array_equal(out, [[0, 0, 0], [3, 3, 3]])
-    np.testing.assert_array_equal(x, 0)  # the prompt handed in is not written into
-    # tau = 0.5 makes 0.685, 0.247, ...: top-p 0.6 of that keeps one token; of the plain distribution it would keep two
-    out = run(x[:1], range(4), lambda x, now: LOGITS[:1], write(rng, tau=0.5, k=3, p=0.6))
-    np.testing.assert_array_equal(out, 0)
-
-
-@pytest.mark.parametrize(
-    "order", [range(9), [7, 0, 6, 1, 5, 2, 4, 3, None]], ids=["left to right", "outside in"]
-)
-def test_autoregression_is_the_same_walk_and_is_exact_in_any_order(order):
-    # Chi-square of 40,000 strings over 256 cells: above 366 about 1 in 150,000 by chance (the seed is fixed).
-    world, n = EnumerableWorld(), 40_000
-    positions = list(order)
-
-    def predict(x, now):
-        known = np.isin(np.arange(8), positions[: positions.index(now)])
-        return world.conditionals(x, known)[:, now]
-
-    x = run(np.zeros((n, 8), dtype=np.int64), positions, predict, write(np.random.default_rng(0)))
-    assert chi_square(world.index(x), world.probabilities) < 366
-
-
-def test_decoding_refuses_bad_arguments():
-    for decode in (
-        lambda l: temperature(l, 1),
-        lambda l: top_k(l, 1),
-        lambda l: top_p(l, 0.5),
-        probabilities,
-    ):
-        for bad in ([0.0, np.nan], [0.0, np.inf], [NONE, NONE], 1.0):
-            with pytest.raises(ValueError, match="logits"):
-                decode(np.array(bad))
-    with pytest.raises(ValueError, match="logits"):
-        categorical(np.array([[0.0, 1.0], [np.nan, 0.0]]), np.random.default_rng(0))
-    for tau in (-1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="tau must be"):
-            temperature(LOGITS, tau)
-    for p in (0, -0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match="p must lie"):
-            top_p(LOGITS, p)
-    for k in (0, -3, 2.5):
-        with pytest.raises(ValueError, match="k must be"):
-            top_k(LOGITS, k)

@@ -59,7 +59,7 @@ def build_gpt(rng: np.random.Generator) -> mg.GPT:
 
 def build_ddpm(rng: np.random.Generator) -> mg.DDPM:
     """The same Transformer without the causal mask, reading patches of 2 x 2 pixels and told the time."""
-    net = mg.networks.Transformer(shape=(1, 8, 8), patch=2, mask="full", **BODY, rng=rng)
+    net = mg.networks.PatchTransformer(shape=(1, 8, 8), patch=2, **BODY, rng=rng)
     return mg.DDPM(net, schedule=mg.schedules.cosine(), steps=CHAIN, predict="velocity", levels=17)
 
 

@@ -54,7 +54,7 @@ def fit(model, batches, steps: int, lr: float, rng: np.random.Generator):
     return model
 
 
-# -- the digits, by both families --------------------------------------------------------------------------------------
+# -- the digits, by both families ----------------------------------------------------------------
 
 
 def train_digits_ddpm(rng: np.random.Generator) -> mg.DDPM:
@@ -137,7 +137,7 @@ RECIPES = {
 }
 
 
-# -- the command -------------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------
 
 
 def verify(name: str, path: Path) -> tuple[dict[str, float], list[str]]:

@@ -110,7 +110,9 @@ class MADE:
 
         x = np.zeros((n, self.dimensions), np.int64)
         yield x
-        yield from sampling.walk(x, (*self.order, None), predict, sampling.write(rng, temperature))
+        yield from sampling.walk(
+            x, (*self.order, None), predict, sampling.write(sampling.draw(rng, temperature))
+        )
 
     # -- log_prob ----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 
 import numpy as np
 
-from minigen.sampling import run, write
+from minigen.sampling import draw, run, write
 
 LARGEST_CHAIN = 5000  # states: their transitions fill 0.2 GB
 PIECE = 2**16  # columns of a long sequence that an NGram scores at a time
@@ -198,7 +198,7 @@ class MarkovChain:
         """n paths (n, length) of states."""
         x = np.zeros((n, length), np.int64)
         columns = range(length + 1)
-        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(rng))
+        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
 
     # -- log_prob ----------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class NGram:
         self, order: int, vocab_size: int, smoothing: str | None = "kneser-ney",
         discount: float | None = None, pseudocount: float | None = None,
     ) -> None:  # fmt: skip
-        if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
+        if order < 0 or vocab_size < 1 or vocab_size ** (min(order, 62) + 1) >= 2**63:
             raise ValueError(
                 f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
             )
@@ -344,7 +344,7 @@ class NGram:
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
         columns = range(known, length + 1)
-        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(rng))
+        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
 
     # -- log_prob ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ number in [0, 1], label (B,) integers or None. It returns a Tensor shaped like x
 of one example in `net.shape`.
 """
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -18,48 +19,58 @@ GROUPS = 8  # of channels, in group normalisation
 class Conditioning:
     """What a denoiser is told besides x: the time, and perhaps a class, as one vector (B, width).
 
-    Class number `classes` stands for "no class was given", so that one network learns both (Ho & Salimans 2022).
+    Class number `classes` stands for "no class was given", so that one network learns both
+    (Ho & Salimans 2022).
     """
 
+    __repr__ = nn.describe
+
     def __init__(self, features: int, width: int, classes: int | None = None, *, rng) -> None:
-        self.features, self.classes = features, classes
+        if features < 2 or features % 2:
+            came = f"expected an even number of at least 2, got {features}"
+            raise ValueError(f"time_features (of a Transformer: its width): {came}")
+        if classes is not None and classes < 1:
+            raise ValueError(f"classes: expected None or at least 1, got {classes}")
+        self.features, self.width, self.classes = features, width, classes
         self.time = nn.Linear(features, width, rng=rng)
-        self.label = nn.Embedding(classes + 1, width, rng=rng, std=0.02) if classes else None
+        self.label = None
+        if classes is not None:
+            self.label = nn.Embedding(classes + 1, width, rng=rng, std=0.02)
 
     def __call__(self, t, label, batch: int) -> Tensor:
-        vector = self.time(nn.sinusoidal(np.broadcast_to(t, batch), self.features))
+        vector = self.time(nn.sinusoidal(checked_times(t, batch), self.features))
         if self.label is None:
             if label is not None:
                 raise ValueError("label: this network was built without classes")
             return vector
-        return vector + self.label(
-            np.full(batch, self.classes) if label is None else np.broadcast_to(label, batch)
-        )
+        if label is None:
+            label = self.classes
+        return vector + self.label(checked_labels(label, batch, self.classes))
 
 
 class MLP:
-    """A multi-layer perceptron that denoises points or small images: [x, time] -> hidden layers with SiLU -> x.
+    """A multi-layer perceptron that denoises points or small images.
+
+    [x, time] -> hidden layers with SiLU -> x.
 
     Args:
         shape: of one example, e.g. (2,).
         width, layers: size and number of hidden layers.
-        time_features: numbers that stand for the time.
+        time_features: numbers that stand for the time, an even number.
         classes: number of classes, if it should be told one.
     """
 
+    __repr__ = nn.describe
+
     def __init__(
-        self,
-        shape,
-        width: int = 128,
-        layers: int = 3,
-        time_features: int = 64,
-        classes=None,
-        *,
-        rng,
-    ) -> None:
-        self.shape, self.width, self.layers = shape, width, layers
+        self, shape: tuple, width: int = 128, layers: int = 3, time_features: int = 64,
+        classes: int | None = None, *, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        if layers < 1:
+            raise ValueError(f"MLP: layers must be at least 1, got {layers}")
+        self.shape, self.width, self.layers = example_shape(shape), width, layers
         self.time_features, self.classes = time_features, classes
-        size = int(np.prod(shape))
+        size = math.prod(self.shape)
         self.first = nn.Linear(size, width, bias=False, rng=rng)
         self.conditioning = Conditioning(time_features, width, classes, rng=rng)
         self.hidden = [nn.Linear(width, width, rng=rng) for _ in range(layers - 1)]
@@ -67,28 +78,31 @@ class MLP:
 
     def __call__(self, x, t, label=None) -> Tensor:
         check_examples(x, self.shape)
-        h = self.first(ops.reshape(x, (len(x), -1))) + self.conditioning(
-            t, label, len(x)
-        )  # W [x, time] in two parts
+        told = self.conditioning(t, label, len(x))
+        h = self.first(ops.reshape(x, (len(x), -1))) + told  # W [x, time] in two parts
         for layer in self.hidden:
             h = layer(ops.silu(h))
         return self.last(ops.silu(h)).reshape(x.shape)
 
 
 class ResidualBlock:
-    """x + conv(norm(conv(norm(x)))) with SiLU, told the time and class in between: (B, in, Y, X) -> (B, out, Y, X)."""
+    """x + conv(norm(conv(norm(x)))) with SiLU, told the time and class in between.
+
+    (B, in, Y, X) -> (B, out, Y, X).
+    """
+
+    __repr__ = nn.describe
 
     def __init__(self, in_channels: int, out_channels: int, width: int, *, rng) -> None:
+        self.in_channels, self.out_channels, self.width = in_channels, out_channels, width
         self.norm1 = nn.GroupNorm(GROUPS, in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, rng=rng)
         self.shift = nn.Linear(width, out_channels, rng=rng)
         self.norm2 = nn.GroupNorm(GROUPS, out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, rng=rng)
-        self.shortcut = (
-            nn.Conv2d(in_channels, out_channels, 1, rng=rng)
-            if in_channels != out_channels
-            else None
-        )
+        self.shortcut = None
+        if in_channels != out_channels:
+            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, rng=rng)
 
     def __call__(self, x: Tensor, vector: Tensor) -> Tensor:
         h = self.conv1(ops.silu(self.norm1(x)))
@@ -98,9 +112,12 @@ class ResidualBlock:
 
 
 class PixelAttention:
-    """x + attention(norm(x)), where every pixel looks at every pixel: (B, C, Y, X) -> (B, C, Y, X)."""
+    """x + attention(norm(x)), where every pixel looks at every pixel: (B, C, Y, X) to the same."""
+
+    __repr__ = nn.describe
 
     def __init__(self, channels: int, heads: int, *, rng) -> None:
+        self.channels, self.heads = channels, heads
         self.norm = nn.GroupNorm(GROUPS, channels)
         self.attention = nn.Attention(channels, heads, rng=rng)
 
@@ -111,52 +128,53 @@ class PixelAttention:
 
 
 class UNet:
-    """A convolutional denoiser of images, shaped like a U (Ronneberger et al. 2015; DDPM, appendix B).
+    """A convolutional denoiser of images, shaped like a U.
 
-    Down: at each resolution a residual block, then half the size. At the lowest: block, attention, block. Up: twice the
-    size by doubled pixels and a convolution, joined with what the way down knew at that size (so that detail need not
-    pass the bottom), a block.
+    (Ronneberger et al. 2015; DDPM, appendix B.)
+
+    Down: at each resolution a residual block, then half the size. At the lowest: block, attention,
+    block. Up: twice the size by doubled pixels and a convolution, joined with what the way down
+    knew at that size (so that detail need not pass the bottom), a block.
 
     Args:
         shape: of one image (C, Y, X); Y and X are halved len(channels) - 1 times.
-        channels: at each resolution, from the full one down; multiples of 8, the groups of group normalisation.
+        channels: at each resolution, from the full one down; multiples of 8, the groups of group
+            normalisation.
         heads: of the attention at the lowest resolution.
         classes: number of classes, if it should be told one.
     """
 
+    __repr__ = nn.describe
+
     def __init__(
-        self, shape: tuple = (1, 8, 8), channels: tuple = (24, 48), heads: int = 4, classes: int | None = None, *,
-        rng: np.random.Generator,
+        self, shape: tuple = (1, 8, 8), channels: tuple = (24, 48), heads: int = 4,
+        classes: int | None = None, *, rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        smallest = 2 ** (len(channels) - 1)
+        if not channels or any(c < 1 or c % GROUPS for c in channels):
+            raise ValueError(f"UNet: channels must be multiples of {GROUPS}, got {channels}")
+        if heads < 1 or channels[-1] % heads:
+            raise ValueError(f"UNet: {channels[-1]} channels do not divide into {heads} heads")
+        self.shape, smallest = example_shape(shape), 2 ** (len(channels) - 1)
         if len(shape) != 3 or shape[1] % smallest or shape[2] % smallest:
-            raise ValueError(
-                f"UNet: shape must be (C, Y, X) with Y and X multiples of {smallest}, got {shape}"
-            )
-        if any(c % GROUPS for c in channels) or channels[-1] % heads:
-            raise ValueError(
-                f"UNet: channels must be multiples of {GROUPS}, the last one of heads; got {channels}"
-            )
-        self.shape, self.channels, self.heads, self.classes = shape, channels, heads, classes
+            expected = f"shape must be (C, Y, X) with Y and X multiples of {smallest}"
+            raise ValueError(f"UNet: {expected}, got {shape}")
+        self.channels, self.heads, self.classes = tuple(channels), heads, classes
         width = 4 * channels[0]  # of the vector that tells time and class
         self.conditioning = Conditioning(width, width, classes, rng=rng)
         self.first = nn.Conv2d(shape[0], channels[0], 3, padding=1, rng=rng)
-        *self.down, self.middle1 = [
-            ResidualBlock(i, o, width, rng=rng) for i, o in pairwise((channels[0], *channels))
-        ]
+        steps_down = pairwise((channels[0], *channels))
+        *self.down, self.middle1 = [ResidualBlock(i, o, width, rng=rng) for i, o in steps_down]
         self.attention = PixelAttention(channels[-1], heads, rng=rng)
         self.middle2 = ResidualBlock(channels[-1], channels[-1], width, rng=rng)
-        self.enlarge = [nn.UpsampleConv2d(below, c, rng=rng) for c, below in pairwise(channels)][
-            ::-1
-        ]
+        enlarge = [nn.UpsampleConv2d(below, c, rng=rng) for c, below in pairwise(channels)]
+        self.enlarge = enlarge[::-1]
         self.up = [ResidualBlock(2 * c, c, width, rng=rng) for c in channels[-2::-1]]
         self.norm = nn.GroupNorm(GROUPS, channels[0])
-        self.last = nn.Conv2d(
-            channels[0], shape[0], 3, padding=1, rng=rng, std=0.0
-        )  # starts with the answer 0
+        # std=0: the untrained network answers 0
+        self.last = nn.Conv2d(channels[0], shape[0], 3, padding=1, rng=rng, std=0.0)
 
     def __call__(self, x, t, label=None) -> Tensor:
-        """Images (B, C, Y, X), times (B,) or a number, classes (B,) or None -> images (B, C, Y, X)."""
+        """Images (B, C, Y, X), times (B,) or a number, classes (B,) or None -> images."""
         check_examples(x, self.shape)
         vector = ops.silu(self.conditioning(t, label, len(x)))
         h = self.first(x)
@@ -170,8 +188,43 @@ class UNet:
         return self.last(ops.silu(self.norm(h)))
 
 
+# -- what may come in ----------------------------------------------------------------------------
+
+
+def checked_times(t, batch: int) -> np.ndarray:
+    """One time in [0, 1] for each example: (batch,)."""
+    if t is None or np.shape(t) not in ((), (1,), (batch,)):
+        came = "None" if t is None else f"an array of shape {np.shape(t)}"
+        raise ValueError(
+            f"t: expected a time for each of {batch} examples or one number, got {came}"
+        )
+    times = np.broadcast_to(np.asarray(t, np.float64), batch)
+    if not ((times >= 0) & (times <= 1)).all():
+        raise ValueError(f"t: expected times in [0, 1], got {t}")
+    return times
+
+
+def checked_labels(label, batch: int, classes: int) -> np.ndarray:
+    """One class for each example, from 0 to `classes` (none): (batch,) integers."""
+    labels = np.asarray(label)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"label: expected integers, got {labels.dtype}")
+    if labels.shape not in ((), (1,), (batch,)):
+        raise ValueError(f"label: expected one for each of {batch} examples, got {labels.shape}")
+    if ((labels < 0) | (labels > classes)).any():
+        raise IndexError(f"label: expected 0 to {classes} ({classes}: no class), got {label}")
+    return np.broadcast_to(labels, batch)
+
+
+def example_shape(shape) -> tuple[int, ...]:
+    """The shape of one example, as positive integers."""
+    sides = shape if isinstance(shape, (tuple, list)) else ()
+    if not sides or not all(isinstance(n, (int, np.integer)) and n > 0 for n in sides):
+        raise ValueError(f"shape: expected that of one example, such as (2,), got {shape!r}")
+    return tuple(int(n) for n in sides)
+
+
 def check_examples(x, shape: tuple) -> None:
     if x.shape[1:] != tuple(shape) or not len(x):
-        raise ValueError(
-            f"x: expected one or more examples of shape {tuple(shape)}, got an array of shape {x.shape}"
-        )
+        expected = f"expected one or more examples of shape {tuple(shape)}"
+        raise ValueError(f"x: {expected}, got an array of shape {x.shape}")

@@ -1,4 +1,9 @@
-"""The one Transformer of all families: the mask says who may look at whom (Vaswani et al. 2017)."""
+"""The one Transformer of all families; the mask says who may look at whom (Vaswani et al. 2017).
+
+One body and two doors into it: tokens, or patches of an image. A mask is handed in at every call:
+nothing ("full": everywhere, diffusion), `causal_mask` (to the left: autoregression), or
+`block_mask` (own block and blocks to the left: what lies between the two).
+"""
 
 import numpy as np
 
@@ -6,14 +11,35 @@ from minigen import nn, ops
 from minigen.networks.denoisers import Conditioning, check_examples
 from minigen.tensor import Tensor
 
+# -- who may look at whom --------------------------------------------------------------------------
+
+
+def causal_mask(length: int, start: int = 0) -> np.ndarray:
+    """(L - start, L) booleans: position i = start, ... (row) may look at itself and to its left."""
+    return block_mask(length, 1, start)
+
+
+def block_mask(length: int, block_size: int, start: int = 0) -> np.ndarray:
+    """(L - start, L) booleans: position i may look at its own block and the blocks to its left.
+
+    Blocks of one position give the causal mask, one block of all L the full one.
+    """
+    if block_size < 1:
+        raise ValueError(f"block_mask: block_size={block_size}, expected at least 1")
+    block = np.arange(length) // block_size
+    return block <= block[start:, None]
+
+
+# -- the body --------------------------------------------------------------------------------------
+
 
 class Block:
-    """One Transformer layer, normalised first: x + attention(norm(x)), then x + mlp(norm(x)) (Xiong et al. 2020)."""
+    """One layer, normalised first (Xiong et al. 2020): x + attention(norm(x)), x + mlp(norm(x))."""
 
     def __init__(self, width: int, heads: int, layers: int, *, rng) -> None:
         std = (
             0.6 * width**-0.5
-        )  # GPT-2's 0.02 at its width of 768; at ours, 0.02 learns far more slowly
+        )  # GPT-2's 0.02 at its width of 768; here 0.02 learns far more slowly
         out_std = std * (2 * layers) ** -0.5  # as GPT-2: 2 layers additions to the residual stream
         self.norm1 = nn.LayerNorm(width, bias=False)
         self.attention = nn.Attention(width, heads, rng=rng, std=std, out_std=out_std)
@@ -21,125 +47,157 @@ class Block:
         self.up = nn.Linear(width, 4 * width, bias=False, rng=rng, std=std)
         self.down = nn.Linear(4 * width, width, bias=False, rng=rng, std=out_std)
 
-    def __call__(self, x, mask, cache=None) -> Tensor:
+    def __call__(self, x, mask=None, cache=None) -> Tensor:
         x = x + self.attention(self.norm1(x), mask, cache)
         return x + self.down(ops.gelu(self.up(self.norm2(x))))
 
 
 class Transformer:
-    """The one Transformer of both families: of tokens, or of image patches; the mask says who may look at whom.
+    """The body: says where each vector stands, then layers that look where the mask allows.
 
     Args:
-        vocab_size: number of tokens it predicts (for tokens), with the output tied to the embedding; or
-        shape, patch: of one image (C, Y, X) and the side of the square patches it is cut into (for images).
-        context: most positions it can see (for tokens; an image has one position a patch).
-        layers, heads, width: size of the body.
-        mask: "causal" (a position looks at itself and to its left: autoregression), "full" (everywhere: diffusion),
-            "block" (at its own block of `block_size` positions and the blocks to its left: the hybrid).
-        extra_tokens: tokens that are read but never predicted (a start token, a mask token), numbered from vocab_size.
-        time: whether it is told the time (always for images).
-        classes: number of classes, if it should be told one.
+        context: number of different positions.
+        layers, heads, width: size.
     """
 
     def __init__(
-        self, vocab_size: int | None = None, context: int | None = None, layers: int = 4, heads: int = 4,
-        width: int = 128, mask: str = "causal", *, shape: tuple | None = None, patch: int = 2, block_size: int = 1,
-        extra_tokens: int = 0, time: bool = False, classes: int | None = None, rng: np.random.Generator,
+        self, context: int | None = None, layers: int = 4, heads: int = 4, width: int = 128, *,
+        rng: np.random.Generator, **door,
     ) -> None:  # fmt: skip
-        if (vocab_size is None) == (shape is None):
-            raise ValueError(
-                "Transformer: give vocab_size (tokens) or shape (images), one of the two"
+        if door or context is None:
+            raise TypeError(
+                "Transformer is the body alone: TokenTransformer(vocab_size, context, ...) is for "
+                f"tokens, PatchTransformer(shape, ...) for images; got {context=}, {door}"
             )
-        if shape is not None and (shape[1] % patch or shape[2] % patch):
-            raise ValueError(
-                f"Transformer: patches of side {patch} do not tile an image of shape {shape}"
-            )
-        self.vocab_size, self.layers, self.heads, self.width, self.mask = (
-            vocab_size,
-            layers,
-            heads,
-            width,
-            mask,
-        )
-        self.shape, self.patch, self.block_size, self.extra_tokens = (
-            shape,
-            patch,
-            block_size,
-            extra_tokens,
-        )
-        self.time, self.classes = time, classes
-        if shape is None:
-            self.context = context
-            self.tokens = nn.Embedding(vocab_size + extra_tokens, width, rng=rng, std=width**-0.5)
-        else:
-            self.context = shape[1] * shape[2] // patch**2
-            self.inputs = nn.Linear(shape[0] * patch**2, width, rng=rng)
-            self.outputs = nn.Linear(width, shape[0] * patch**2, rng=rng, std=0.02)
-        self.positions = nn.Embedding(self.context, width, rng=rng, std=width**-0.5)
-        self.conditioning = (
-            Conditioning(width, width, classes, rng=rng) if time or classes or shape else None
-        )
+        self._check_sizes(context=context, layers=layers, heads=heads, width=width)
+        self.context, self.layers, self.heads, self.width = context, layers, heads, width
+        self.positions = nn.Embedding(context, width, rng=rng, std=width**-0.5)
         self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
         self.norm = nn.LayerNorm(width, bias=False)
-        self._mask = ops.additive_mask(attention_mask(mask, self.context, block_size))
 
-    def __call__(
-        self, x, t=None, label=None, caches: list[nn.KeyValueCache] | None = None
-    ) -> Tensor:
-        """Tokens (B, L) -> logits (B, L, V); images (B, C, Y, X) -> images. Given caches, x holds the new tokens."""
-        if self.shape is None:
-            h = self.body(self.tokens(x), t, label, caches)
-            head = (
-                self.tokens.weight[: self.vocab_size] if self.extra_tokens else self.tokens.weight
-            )
-            return ops.linear(h, head)
-        check_examples(x, self.shape)
-        (C, Y, X), p = self.shape, self.patch
-        grid = (len(x), C, Y // p, p, X // p, p)
-        patches = ops.transpose(ops.reshape(x, grid), (0, 2, 4, 1, 3, 5)).reshape(
-            len(x), self.context, -1
-        )
-        out = self.outputs(self.body(self.inputs(patches), t, label))  # (B, L, C p p)
-        out = out.reshape(len(x), Y // p, X // p, C, p, p)
-        return out.transpose(0, 3, 1, 4, 2, 5).reshape(x.shape)
+    __repr__ = nn.describe
 
-    def body(self, h: Tensor, t=None, label=None, caches=None, maps: list | None = None) -> Tensor:
-        """Positions, layers and the last norm: (B, L, C) -> (B, L, C). Adds every layer's attention weights to maps."""
+    def __call__(self, h, mask=None, positions=None, caches=None) -> Tensor:
+        """Vectors (B, L, C) -> (B, L, C).
+
+        Args:
+            mask: (L, L) booleans, True where a position (row) may look; None: everywhere.
+            positions: (L,) integers, where each vector stands; 0, 1, 2, ... if not given.
+            caches: of `new_caches`; h then holds what follows what they have seen, and the mask
+                has a row for each new position, a column for each one seen or new.
+        """
+        h = self._placed(h, positions, caches)
+        mask = None if mask is None else ops.additive_mask(mask)
+        for block, cache in zip(self.blocks, caches or [None] * self.layers):
+            h = block(h, mask, cache)
+        return self.norm(h)
+
+    def _placed(self, h, positions=None, caches=None) -> Tensor:
+        """h, and beside each vector where it stands."""
         start = caches[0].seen if caches else 0
         end = start + h.shape[1]
+        if positions is None:
+            positions = slice(start, end)
+        elif len(positions) == h.shape[1]:
+            end = np.max(positions) + 1
+        else:
+            raise ValueError(f"positions: expected {h.shape[1]} of them, got {len(positions)}")
         if end > self.context:
-            raise ValueError(f"Transformer: {end} positions, but its context is {self.context}")
-        h = h + self.positions.weight[start:end]
-        if self.conditioning is not None:
-            h = h + self.conditioning(t, label, len(h)).reshape(len(h), 1, -1)
-        mask = None if self.mask == "full" else self._mask[start:end, :end]
-        for i, block in enumerate(self.blocks):
-            if maps is not None:
-                maps.append(block.attention.weights(block.norm1(h), mask))
-            h = block(h, mask, caches[i] if caches else None)
-        return self.norm(h)
+            name = type(self).__name__
+            raise ValueError(f"{name}: {end} positions, but its context is {self.context}")
+        return h + self.positions.weight[positions]
+
+    def _check_sizes(self, **sizes: int) -> None:
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{type(self).__name__}: {name}={size}, expected 1 or more")
 
     def new_caches(self, batch: int) -> list[nn.KeyValueCache]:
         """Empty caches, one a layer."""
         return [nn.KeyValueCache(batch, self.context, self.width) for _ in self.blocks]
 
-    def attention_maps(self, x: np.ndarray) -> np.ndarray:
-        """Who looks at whom, for tokens x (B, L): (B, layers, H, L, L)."""
-        maps = []
-        self.body(self.tokens(x), maps=maps)
+    def attention_maps(self, h, mask=None) -> np.ndarray:
+        """Who looks at whom, in every layer: (B, layers, H, L, L), rows sum to 1."""
+        h, maps = self._placed(h), []
+        for block in self.blocks:
+            maps.append(block.attention.weights(block.norm1(h), mask))
+            h = block(h, mask)
         return np.stack(maps, axis=1)
 
 
-def attention_mask(kind: str, length: int, block_size: int = 1) -> np.ndarray:
-    """(L, L) booleans, True where position i (row) may look at position j: "causal", "full" or "block"."""
-    sizes = {
-        "causal": 1,
-        "block": block_size,
-        "full": length,
-    }  # blocks of one position, and all in one block
-    if kind not in sizes or block_size < 1:
-        raise ValueError(
-            f'mask: expected "causal", "full" or "block" and block_size >= 1, got {kind!r}, {block_size}'
-        )
-    block = np.arange(length) // sizes[kind]
-    return block <= block[:, None]
+# -- the doors -------------------------------------------------------------------------------------
+
+
+class TokenTransformer(Transformer):
+    """Tokens (B, L) -> logits (B, L, V); the output is tied to the embedding.
+
+    Args:
+        vocab_size: V, number of tokens that it predicts.
+        context, layers, heads, width: of the body.
+        extra_tokens: tokens that are read but never predicted (a start token, a mask token),
+            numbered from vocab_size on.
+    """
+
+    def __init__(
+        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
+        extra_tokens: int = 0, *, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        self._check_sizes(vocab_size=vocab_size, width=width)
+        self.vocab_size, self.extra_tokens = vocab_size, extra_tokens
+        self.tokens = nn.Embedding(vocab_size + extra_tokens, width, rng=rng, std=width**-0.5)
+        super().__init__(context, layers, heads, width, rng=rng)
+
+    def __call__(self, x, mask=None, positions=None, caches=None) -> Tensor:
+        h = super().__call__(self.tokens(x), mask, positions, caches)
+        predicted = self.tokens.weight[: self.vocab_size]
+        return ops.linear(h, predicted)
+
+    def attention_maps(self, x, mask=None) -> np.ndarray:
+        return super().attention_maps(self.tokens(x), mask)
+
+
+class PatchTransformer(Transformer):
+    """Images (B, C, Y, X), a time and perhaps a class -> images: a denoiser, see `denoisers`.
+
+    Args:
+        shape: of one image (C, Y, X).
+        patch: side of the square patches it is cut into; each is one position.
+        layers, heads, width: of the body; width is even, for the sines and cosines of the time.
+        classes: number of classes, if it should be told one.
+    """
+
+    def __init__(
+        self, shape: tuple = (1, 8, 8), patch: int = 2, layers: int = 4, heads: int = 4,
+        width: int = 128, classes: int | None = None, *, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        if len(shape) != 3 or patch < 1 or shape[1] % patch or shape[2] % patch:
+            raise ValueError(
+                f"PatchTransformer: patches of side {patch} do not tile an image of shape {shape}"
+            )
+        if width % 2:
+            raise ValueError(f"PatchTransformer: width must be even, got {width}")
+        self._check_sizes(width=width)
+        self.shape, self.patch, self.classes = shape, patch, classes
+        C, Y, X = shape
+        self.inputs = nn.Linear(C * patch**2, width, rng=rng)
+        self.outputs = nn.Linear(width, C * patch**2, rng=rng, std=0.02)
+        self.conditioning = Conditioning(width, width, classes, rng=rng)
+        super().__init__((Y // patch) * (X // patch), layers, heads, width, rng=rng)
+
+    def __call__(self, x, t, label=None) -> Tensor:
+        check_examples(x, self.shape)
+        vector = self.conditioning(t, label, len(x))  # (B, C)
+        h = self.inputs(self._cut(x)) + vector.reshape(len(x), 1, -1)
+        return self._joined(self.outputs(super().__call__(h)))
+
+    def _cut(self, x) -> Tensor:
+        """Images (B, C, Y, X) -> patches as vectors (B, L, C p p)."""
+        (C, Y, X), p = self.shape, self.patch
+        grid = ops.reshape(x, (len(x), C, Y // p, p, X // p, p))
+        return grid.transpose(0, 2, 4, 1, 3, 5).reshape(len(x), self.context, -1)
+
+    def _joined(self, patches: Tensor) -> Tensor:
+        """The inverse of `_cut`."""
+        (C, Y, X), p = self.shape, self.patch
+        grid = patches.reshape(len(patches), Y // p, X // p, C, p, p)
+        return grid.transpose(0, 3, 1, 4, 2, 5).reshape(len(patches), C, Y, X)

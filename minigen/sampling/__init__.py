@@ -15,5 +15,18 @@ from minigen.sampling.gaussian import (
     ode_slope,
     runge_kutta,
 )
-from minigen.sampling.tokens import categorical, probabilities, temperature, top_k, top_p, write
+from minigen.sampling.tokens import (
+    at_random,
+    by_confidence,
+    categorical,
+    draw,
+    numbers_hidden,
+    probabilities,
+    reveal,
+    temperature,
+    token_log_probs,
+    top_k,
+    top_p,
+    write,
+)
 from minigen.sampling.walk import Array, Commit, Denoise, run, walk

@@ -1,36 +1,47 @@
-"""Tokens: functions on logits (..., V), the draw, and the commit that writes one."""
+"""Tokens: what is drawn from logits (..., V), and where it is committed.
+
+`draw` decides *what*: one token for each row of logits. `write` and `reveal` decide *where* it
+goes: the next column (autoregression), or some of the hidden positions (masked diffusion).
+"""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from minigen.sampling.walk import Array, Commit
 
+Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
+Where = Callable[[np.random.Generator, Array, Array], Array]  # see `at_random`
 
-def temperature(logits: Array, tau: float) -> Array:
-    """Logits / tau: below 1 sharper, above 1 flatter; 0 leaves only the largest (the first, if tied)."""
+# -- logits ----------------------------------------------------------------------------------------
+
+
+def temperature(logits: Array, temperature: float) -> Array:
+    """Logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
     logits = _valid(logits)
-    if not 0 <= tau < np.inf:
-        raise ValueError(f"tau must be a finite number >= 0, got {tau}")
+    if not 0 <= temperature < np.inf:
+        raise ValueError(f"temperature must be a finite number >= 0, got {temperature}")
     logits = logits - logits.max(-1, keepdims=True)
-    return top_k(logits, 1) if tau == 0 else logits / tau
+    return top_k(logits, 1) if temperature == 0 else logits / temperature
 
 
-def top_k(logits: Array, k: int) -> Array:
-    """All but the k largest logits become -inf (ties: the first stay); k beyond the vocabulary keeps all."""
+def top_k(logits: Array, top_k: int) -> Array:
+    """All but the k largest become -inf (ties: the first stay); k beyond V keeps all."""
     logits = _valid(logits)
-    if k < 1 or k % 1:
-        raise ValueError(f"k must be a whole number and at least 1, got {k}")
-    return np.where(_ranks(logits) < k, logits, -np.inf)
+    if top_k < 1 or top_k % 1:
+        raise ValueError(f"top_k must be a whole number and at least 1, got {top_k}")
+    return np.where(ranks(logits) < top_k, logits, -np.inf)
 
 
-def top_p(logits: Array, p: float) -> Array:
-    """Only the fewest most likely tokens whose probabilities reach p stay (nucleus sampling, Holtzman et al. 2020)."""
+def top_p(logits: Array, top_p: float) -> Array:
+    """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
     logits = _valid(logits)
-    if not 0 < p <= 1:
-        raise ValueError(f"p must lie in (0, 1], got {p}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
     sorted_probabilities = -np.sort(-probabilities(logits), axis=-1)
     before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
-    keep = np.sum((before < p) | (p == 1), axis=-1, keepdims=True)
-    return np.where(_ranks(logits) < keep, logits, -np.inf)
+    keep = np.sum((before < top_p) | (top_p == 1), axis=-1, keepdims=True)
+    return np.where(ranks(logits) < keep, logits, -np.inf)
 
 
 def probabilities(logits: Array) -> Array:
@@ -39,46 +50,124 @@ def probabilities(logits: Array) -> Array:
     return weights / weights.sum(-1, keepdims=True)
 
 
+def token_log_probs(logits: Array, tokens: Array) -> Array:
+    """log softmax(logits)[token], of logits (..., V) and tokens (...): (...) nats, in float64."""
+    shifted = _valid(logits).astype(np.float64) - np.max(logits, axis=-1, keepdims=True)
+    chosen = np.take_along_axis(shifted, tokens[..., None], axis=-1)[..., 0]
+    return chosen - np.log(np.exp(shifted).sum(axis=-1))
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+
+
 def categorical(logits: Array, rng: np.random.Generator) -> Array:
-    """One token for each row of logits (..., V): integers of shape (...), by inverting the cumulative distribution."""
+    """One token for each row of logits (..., V), by the inverse of its distribution: (...)."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
-    cumulative /= cumulative[
-        ..., -1:
-    ]  # ends in exactly 1, so that a draw below 1 always finds a token
+    cumulative /= cumulative[..., -1:]  # ends in exactly 1: a draw below 1 always finds a token
     return np.sum(rng.random(cumulative.shape[:-1] + (1,)) >= cumulative, axis=-1)
 
 
-def write(
-    rng: np.random.Generator, tau: float = 1.0, k: int | None = None, p: float | None = None
-) -> Commit:
-    """The autoregressive commit: one token, drawn from the logits (B, V), goes to column `now` of x (B, L).
+def draw(
+    rng: np.random.Generator, temperature: float = 1.0, top_k: int | None = None,
+    top_p: float | None = None,
+) -> Draw:  # fmt: skip
+    """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
+    return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
 
-    First the temperature, then top-k, then top-p of what is left, as is usual.
-    """
+
+def _sharpened(logits, at, k, p):
+    logits = temperature(logits, at)
+    logits = logits if k is None else top_k(logits, k)
+    return logits if p is None else top_p(logits, p)
+
+
+# -- where it is committed -------------------------------------------------------------------------
+
+
+def write(draw: Draw) -> Commit:
+    """The autoregressive commit: the token drawn from logits (B, V) goes to column `now` of x."""
 
     def commit(x, logits, now, after):
-        logits = temperature(logits, tau)
-        logits = logits if k is None else top_k(logits, k)
-        logits = logits if p is None else top_p(logits, p)
         x = x.copy()
-        x[:, now] = categorical(logits, rng)
+        x[:, now] = draw(logits)
         return x
 
     return commit
 
 
-def _ranks(logits):
-    """Rank of each token, 0 the most likely; ties go to the first."""
-    return np.argsort(np.argsort(-logits, axis=-1, kind="stable"), axis=-1)
+def at_random(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+    """Any order alike: one position a step is then exact, several at once cost what they share."""
+    return rng.random(drawn.shape)
+
+
+def by_confidence(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+    """First where the drawn token is likeliest (Chang et al. 2022): leaves the model's law.
+
+    What is revealed early is then more typical than what the model would draw.
+    """
+    return np.take_along_axis(probabilities(logits), drawn[..., None], axis=-1)[..., 0]
+
+
+def reveal(draw: Draw, rng: np.random.Generator, where: Where = at_random) -> Commit:
+    """The commit of masked diffusion: of the hidden positions of x (B, L), now - after are written.
+
+    Logits are (B, L, V), and V in x marks what is hidden. now and after are the numbers hidden
+    before and after the step: of all rows, or of each (B,).
+
+    Args:
+        where: which positions come first, `at_random` or `by_confidence`: merits (B, L).
+    """
+
+    def commit(x, logits, now, after):
+        drawn, hidden = draw(logits), x == logits.shape[-1]
+        merit = np.where(hidden, where(rng, logits, drawn), -np.inf)
+        chosen = ranks(merit) < np.reshape(now - after, (-1, 1))
+        return np.where(chosen & hidden, drawn, x)
+
+    return commit
+
+
+def numbers_hidden(
+    hidden: Array, steps: int | None = None, counts: Sequence | None = None
+) -> list[Array]:
+    """Times of an unmasking walk: how many positions are hidden before each step, and at the end.
+
+    Args:
+        hidden: (B,) how many are hidden at the start.
+        steps: in how many steps, as even as can be; one position a step if not given.
+        counts: (steps,) or (B, steps) positions to reveal in each step, instead.
+    """
+    most = int(hidden.max(initial=1))
+    if counts is None:
+        steps = most if steps is None else steps
+        if not 1 <= steps <= most:
+            raise ValueError(f"steps: expected 1 .. {most}, the positions to reveal, got {steps}")
+        revealed = np.arange(steps + 1) * hidden[:, None] // steps  # (B, steps + 1)
+    elif steps is not None:
+        raise ValueError(f"give steps or counts, not both; got steps={steps}, counts={counts}")
+    else:
+        counts = np.atleast_2d(counts)
+        whole = counts.ndim == 2 and counts.dtype.kind in "iu" and (counts >= 0).all()
+        if not whole or len(counts) not in (1, len(hidden)) or (counts.sum(1) != hidden).any():
+            raise ValueError(
+                f"counts: expected whole numbers (steps,) or (B, steps) that add up to "
+                f"{np.unique(hidden)}, the positions to reveal, got {counts.tolist()}"
+            )
+        revealed = np.cumsum(np.insert(counts, 0, 0, axis=1), axis=1)
+    return list((hidden[:, None] - revealed).T)
+
+
+def ranks(scores: Array) -> Array:
+    """Rank of each entry along the last axis, 0 the largest; ties go to the first."""
+    return np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1)
 
 
 def _valid(logits):
     logits = np.asarray(logits)
-    if (
-        logits.ndim == 0
-        or not np.all(logits < np.inf)
-        or not np.all(np.any(logits > -np.inf, axis=-1))
-    ):
+    numbers = np.all(logits < np.inf)  # NaN is not below
+    if logits.ndim == 0 or not numbers or not np.all(np.any(logits > -np.inf, axis=-1)):
         raise ValueError(
             f"logits (..., V) must be numbers or -inf, one finite in each row, got {logits}"
         )

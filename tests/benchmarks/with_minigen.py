@@ -7,7 +7,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import nn, ops
-from minigen.networks import MLP, Transformer
+from minigen.networks import MLP, PatchTransformer, TokenTransformer, causal_mask
 
 
 def trainer(model, loss, batches, optimizer):
@@ -41,7 +41,7 @@ def W1():
 def language_model(context=64):
     weights, batches = inputs.gpt(context)
     return loaded(
-        Transformer(65, context, 4, 4, 128, rng=np.random.default_rng(0)), weights
+        TokenTransformer(65, context, 4, 4, 128, rng=np.random.default_rng(0)), weights
     ), batches
 
 
@@ -50,7 +50,11 @@ def W2():
     optimizer = mg.AdamW(
         nn.parameters(model), inputs.LR, inputs.GPT_BETAS, weight_decay=inputs.GPT_DECAY
     )
-    return trainer(model, lambda model, x, y: ops.cross_entropy(model(x), y), batches, optimizer)
+
+    def loss(model, x, y):
+        return ops.cross_entropy(model(x, causal_mask(x.shape[1])), y)
+
+    return trainer(model, loss, batches, optimizer)
 
 
 class Convolutional:
@@ -82,14 +86,8 @@ def W3():
 
 def W4():
     weights, batches = inputs.patches()
-    model = Transformer(
-        layers=3,
-        heads=4,
-        width=96,
-        mask="full",
-        shape=(1, 8, 8),
-        patch=2,
-        rng=np.random.default_rng(0),
+    model = PatchTransformer(
+        (1, 8, 8), 2, layers=3, heads=4, width=96, rng=np.random.default_rng(0)
     )
     return trainer(
         loaded(model, weights), denoising, batches, mg.Adam(nn.parameters(model), inputs.LR)
@@ -103,7 +101,8 @@ def W5():
         x = np.zeros((1, 1), np.int64)
         with mg.no_grad():
             for _ in range(256):
-                logits = model(x[:, -64:]).data[:, -1]
+                seen = x[:, -64:]
+                logits = model(seen, causal_mask(seen.shape[1])).data[:, -1]
                 x = np.concatenate([x, logits.argmax(axis=1)[:, None]], axis=1)
         return float(x.sum())
 
@@ -116,8 +115,9 @@ def W5kv():
     def generate():
         caches, token, total = model.new_caches(1), np.zeros((1, 1), np.int64), 0
         with mg.no_grad():
-            for _ in range(256):
-                token = model(token, caches=caches).data[:, -1].argmax(axis=1)[:, None]
+            for i in range(256):
+                logits = model(token, causal_mask(i + 1, start=i), caches=caches).data[:, -1]
+                token = logits.argmax(axis=1)[:, None]
                 total += token.item()
         return float(total)
 
