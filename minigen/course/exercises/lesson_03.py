@@ -129,7 +129,8 @@ EXERCISES = (
         "03.bugs",
         "Three bugs by their symptoms",
         reference="312",
-        alternatives=(" 312", "312 "),
+        alternatives=(" 312", 312, "3, 1, 2", ["3", "1", "2"]),
+        choices=("1", "2", "3"),
         wrong=(
             (
                 "321",

@@ -194,7 +194,12 @@ EXERCISES = (
         "04.diagnose",
         "Name what happened in three runs from their numbers",
         reference=("wrong axis", "leak", "healthy"),
-        alternatives=(("Wrong axis", "Leak", "Healthy"), (" wrong axis ", "leak ", "healthy")),
+        alternatives=(
+            ["Wrong axis", "Leak", "Healthy"],
+            (" wrong axis ", "leak ", "healthy"),
+            "wrong_axis, leak, healthy",
+        ),
+        choices=("healthy", "leak", "wrong axis", "targets not shifted"),
         wrong=(
             (
                 ("healthy", "leak", "healthy"),

@@ -273,8 +273,10 @@ EXERCISES = (
         reference=("A for B", "B for A", "healthy"),
         alternatives=(
             tuple("A for B, B for A, healthy".split(", ")),
-            tuple(FAULTS[name] for name in "PQR"),
+            [FAULTS[name] for name in "PQR"],
+            "A for B, b for a, Healthy",
         ),
+        choices=("healthy", "A for B", "B for A"),
         wrong=(
             (
                 ("B for A", "A for B", "healthy"),

@@ -215,8 +215,10 @@ EXERCISES = (
         reference=(NAMES[2], NAMES[0], NAMES[3], NAMES[1]),
         alternatives=(
             tuple(name.upper() for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
-            tuple(f" {name.capitalize()} " for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
+            [f" {name.capitalize()} " for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])],
+            "; ".join((NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
         ),
+        choices=NAMES,
         wrong=(
             (
                 (NAMES[2], NAMES[1], NAMES[3], NAMES[0]),

@@ -116,11 +116,6 @@ def sample_by_noise_guess(denoise, alpha_bar, start, noises):
     return x
 
 
-def digits(answer):
-    """231, "2 3 1" and "2, 3, 1" are the same answer as "231"."""
-    return "".join(character for character in str(answer) if character.isdigit())
-
-
 def two_alpha_bars(rng):
     now = rng.uniform(0.1, 0.6, size=4)
     return now, now + rng.uniform(0.1, 0.9, size=4) * (1 - now)
@@ -173,7 +168,7 @@ EXERCISES = (
             "One curve lies on the dotted line all the way; another leaves it well before the end. See both clouds.",
             "A denoiser that believes in too little noise takes noise for signal; noise at the end only blurs.",
         ),
-        tidy=digits,
+        choices=("1", "2", "3"),
     ),
     Exercise(
         "11.posterior_mean",
