@@ -1,4 +1,4 @@
-"""What a lesson goes on with after a check: the learner's own answer where it passed, the reference where it did not."""
+"""What a lesson goes on with after a check: the learner's own answer, or the reference."""
 
 import functools
 import inspect
@@ -32,10 +32,11 @@ def own(answer: Any) -> Any:
 
 
 class Carried:
-    """A function that passed, watched while the lesson runs; the reference takes over if it fails or is slow.
+    """A function that passed, watched; the reference takes over if it fails or is slow.
 
-    It gets copies of arrays (generators and models as they are). On calls 1, 2, 4, 8, ... the reference runs beside
-    it, if the arguments allow that: for the time it takes, and the kind and shape of its result.
+    It gets copies of arrays (generators and models as they are). On calls 1, 2, 4, 8, ... the
+    reference runs beside it, if the arguments allow that: for the time it takes, and the kind and
+    shape of its result.
     """
 
     def __init__(self, name: str, own: Callable | None, reference: Callable):
@@ -87,7 +88,9 @@ class Carried:
 
 
 def unlike(result: Any, expected: Any) -> str:
-    """How a result differs from the reference's in kind or shape, or by nan and inf; "" if it does not."""
+    """How a result differs from the reference's in kind or shape, or by nan and inf; "" if it does
+    not.
+    """
     problem = difference(result, as_floats(expected), np.inf)
     return f"gave this here: {problem.wrong}" if problem else ""
 
@@ -100,7 +103,7 @@ def as_floats(thing: Any) -> Any:
 
 
 def repeatable(thing: Any) -> bool:
-    """Whether a second function may be given a copy of this argument without a trace: no models, no optimisers."""
+    """Whether a second function may run on a copy without a trace: no models, no optimisers."""
     if isinstance(thing, (tuple, list)):
         return all(map(repeatable, thing))
     plain = (np.ndarray, np.generic, np.random.Generator, int, float, str, type(None))

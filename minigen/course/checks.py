@@ -11,10 +11,12 @@ _hints_shown: dict[str, int] = {}
 
 
 def check(exercise_id: str, answer: Any) -> Any:
-    """Print what is right in `answer`, what is wrong, and what to think about; never the answer itself.
+    """Print what is right in `answer`, what is wrong, and what to think about; never the answer
+    itself.
 
-    `answer` is what the exercise asks for, usually your function. A stub that raises NotImplementedError counts as not
-    attempted. Returns what the lesson goes on with, your answer if it passed and the reference if it did not:
+    `answer` is what the exercise asks for, usually your function. A stub that raises
+    NotImplementedError counts as not attempted. Returns what the lesson goes on with, your answer
+    if it passed and the reference if it did not:
 
         multiply = check("02.multiply", multiply)
     """

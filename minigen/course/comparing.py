@@ -1,7 +1,7 @@
 """How an answer is held against the right one: layer by layer, under one policy of tolerance.
 
-Lists, tuples and named tuples count as arrays, and the other way round; any precision will do (float32 is judged more
-kindly), complex numbers never; the expected values are never told.
+Lists, tuples and named tuples count as arrays, and the other way round; any precision will do
+(float32 is judged more kindly), complex numbers never; the expected values are never told.
 """
 
 import re
@@ -89,7 +89,9 @@ def difference_of_arrays(got: Any, expected: Any, tolerance: float) -> Differenc
 
 
 def agreement(got: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndarray:
-    """Entry by entry: |got - expected| <= tolerance (1 + |expected|), infinity and NaN where they belong."""
+    """Entry by entry: |got - expected| <= tolerance (1 + |expected|), infinity and NaN where they
+    belong.
+    """
     if got.dtype == np.float32:
         tolerance = max(tolerance, SINGLE)
     with np.errstate(invalid="ignore"):
@@ -102,7 +104,9 @@ def agreement(got: np.ndarray, expected: np.ndarray, tolerance: float) -> np.nda
 
 
 def kind(thing: Any) -> str:
-    """A word for the type, as coarse as the comparison: all numbers are one kind, all callables are one kind."""
+    """A word for the type, as coarse as the comparison: all numbers are one kind, all callables are
+    one kind.
+    """
     if is_number(thing):
         return "a number"
     if hasattr(thing, "backward"):
@@ -138,7 +142,7 @@ def changed(after: Any, before: Any) -> bool:
     return not np.array_equal(after, before, equal_nan=before.dtype.kind == "f")
 
 
-# -- words ------------------------------------------------------------------------------------------------------------
+# -- words -----------------------------------------------------------------------------------------
 
 
 def named(answer: Any, choices: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """What an exercise is, and how an answer to it is judged; nothing here prints (see checks.py).
 
-An exercise is a small table: its reference, valid alternatives, wrong answers with the message each deserves, hints,
-and inputs. An answer is judged in layers: its type, its shape, its values, what it does to its arguments. If it agrees
-with one of the wrong answers, that misconception is named; if with none, probes look for what is odd about it. The
-same table drives the learner's check and the test that proves the check; how to write one stands in exercises/.
+An exercise is a small table: its reference, valid alternatives, wrong answers with the message each
+deserves, hints, and inputs. An answer is judged in layers: its type, its shape, its values, what it
+does to its arguments. If it agrees with one of the wrong answers, that misconception is named; if
+with none, probes look for what is odd about it. The same table drives the learner's check and the
+test that proves the check; how to write one stands in exercises/.
 """
 
 import difflib
@@ -25,8 +26,15 @@ import numpy as np
 
 from minigen.course import exercises, probes
 from minigen.course.comparing import (
-    Difference, Layer, as_number, changed, difference, is_number, kind, named,
-)  # fmt: skip
+    Difference,
+    Layer,
+    as_number,
+    changed,
+    difference,
+    is_number,
+    kind,
+    named,
+)
 
 HERE = str(Path(__file__).parent)
 
@@ -37,7 +45,9 @@ def call(answer: Callable, *arguments) -> Any:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. `reference` is a function, or the answer itself where the exercise asks for a number or a word."""
+    """One exercise. `reference` is a function, or the answer itself where the exercise asks for a
+    number or a word.
+    """
 
     id: str  # "02.multiply": the lesson, then a name
     title: str
@@ -66,7 +76,9 @@ class Verdict:
 
 
 def find(exercise_id: str) -> Exercise:
-    """The exercise of that id, from the table of its lesson; LookupError with the nearest names if there is none."""
+    """The exercise of that id, from the table of its lesson; LookupError with the nearest names if
+    there is none.
+    """
     wanted = str(exercise_id)
     known = {exercise.id: exercise for exercise in table(wanted.partition(".")[0])}
     if wanted not in known:
@@ -93,11 +105,13 @@ def table(lesson: str) -> tuple[Exercise, ...]:
         return ()
 
 
-# -- judging ----------------------------------------------------------------------------------------------------------
+# -- judging ---------------------------------------------------------------------------------------
 
 
 class Try(NamedTuple):
-    """One try of an answer: its arguments, what it gave, what belonged there, and how the two differ."""
+    """One try of an answer: its arguments, what it gave, what belonged there, and how the two
+    differ.
+    """
 
     arguments: tuple
     got: Any
@@ -108,7 +122,9 @@ class Try(NamedTuple):
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
-    """Hold `answer` against the reference, on edges and on fresh inputs, and say in layers what is right."""
+    """Hold `answer` against the reference, on edges and on fresh inputs, and say in layers what is
+    right.
+    """
     if answer is None or answer is ...:
         return Verdict(exercise.id, "not attempted")
     if not callable(exercise.reference):
@@ -140,7 +156,9 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def judge_words(exercise: Exercise, answer: Any) -> Verdict:
-    """An answer that names choices, like "312" or ("leak", "healthy"): right as a whole or wrong as a whole."""
+    """An answer that names choices, like "312" or ("leak", "healthy"): right as a whole or wrong as
+    a whole.
+    """
     given, right = named(answer, exercise.choices), named(exercise.reference, exercise.choices)
     known = {" ".join(named(choice, exercise.choices)): choice for choice in exercise.choices}
     if given == right:
@@ -169,14 +187,18 @@ def judge_value(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def inputs_of(exercise: Exercise) -> list[tuple]:
-    """The arguments of all tries, edges first: the same on every machine, new ones for every try."""
+    """The arguments of all tries, edges first: the same on every machine, new ones for every
+    try.
+    """
     seed = zlib.crc32(exercise.id.encode())
     fresh = (exercise.inputs(np.random.default_rng([seed, k])) for k in range(exercise.tries))
     return [*deepcopy(exercise.edges), *fresh]
 
 
 def tries_of(exercise: Exercise, answer: Callable, against: Callable | None = None) -> list[Try]:
-    """`answer` tried on all inputs and compared with the reference (or with what `against` gives)."""
+    """`answer` tried on all inputs and compared with the reference (or with what `against`
+    gives).
+    """
     tries = []
     for k, arguments in enumerate(inputs_of(exercise)):
         expected = outcome(exercise, against or exercise.reference, deepcopy(arguments))
@@ -195,7 +217,9 @@ def tries_of(exercise: Exercise, answer: Callable, against: Callable | None = No
 
 
 def outcome(exercise: Exercise, answer: Any, arguments: tuple) -> Any:
-    """What an answer gives on these arguments: a value, or the exception it raises; None if it returned that."""
+    """What an answer gives on these arguments: a value, or the exception it raises; None if it
+    returned that.
+    """
     empty = []
 
     def watched(*args, **keywords):
@@ -234,7 +258,7 @@ def misconception(exercise: Exercise, tries: list[Try]) -> str:
     return told
 
 
-# -- the package's own functions, switched off ------------------------------------------------------------------------
+# -- the package's own functions, switched off -----------------------------------------------------
 
 _one_at_a_time = threading.RLock()
 _originals: dict[str, list[Callable]] = {}  # while switched off: what runs in other threads
@@ -242,9 +266,11 @@ _originals: dict[str, list[Callable]] = {}  # while switched off: what runs in o
 
 @contextmanager
 def switched_off(names: tuple[str, ...]) -> Iterator[None]:
-    """While this runs, the functions of these dotted names raise in this thread, under whatever name they are known.
+    """While this runs, the functions of these dotted names raise in this thread, under whatever
+    name they are known.
 
-    The code object of the function itself is exchanged: an alias, a partial or a wrapper reaches the same code.
+    The code object of the function itself is exchanged: an alias, a partial or a wrapper reaches
+    the same code.
     """
 
     def refuse(*arguments, **keywords):  # runs with another function's globals: built-ins only
@@ -285,7 +311,9 @@ def copy_of(function: Callable) -> Callable:
 
 
 def code_holder(name: str) -> Callable:
-    """The plain Python function that runs when `name`, say "minigen.ops.softmax", is called; a class's __init__."""
+    """The plain Python function that runs when `name`, say "minigen.ops.softmax", is called; a
+    class's __init__.
+    """
     parts = name.split(".")
     for split in range(len(parts) - 1, 0, -1):  # the longest prefix that is a module
         try:
@@ -299,7 +327,7 @@ def code_holder(name: str) -> Callable:
     raise ModuleNotFoundError(f"no module in {name!r}")
 
 
-# -- words for the learner --------------------------------------------------------------------------------------------
+# -- words for the learner -------------------------------------------------------------------------
 
 
 def raised(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""predict and reveal: commit to an answer before the decisive cell runs, then hold it against what was measured."""
+"""predict and reveal: commit to an answer, then hold it against what was measured."""
 
 from minigen.course.comparing import as_number
 
@@ -7,9 +7,11 @@ _right: dict[str, bool] = {}
 
 
 def predict(name: str, answer: float | str | None, choices: tuple[str, ...] = ()) -> None:
-    """Note your `answer` (a number, or one of `choices`) under `name`; None means no answer, and nothing stops you.
+    """Note your `answer` (a number, or one of `choices`) under `name`; None means no answer, and
+    nothing stops you.
 
-    24 and "24" are the same answer. What cannot be one is not noted: a sentence says what is expected.
+    24 and "24" are the same answer. What cannot be one is not noted: a sentence says what is
+    expected.
     """
     said = None if answer is None or answer is ... else understood(answer, choices)
     _predictions[name] = said
@@ -49,8 +51,8 @@ def reveal(
 ) -> None:
     """Score the prediction `name` against `truth`, a measured number or the right choice.
 
-    A number is right if it is at most `within` away (in the unit of the truth; default a tenth of it); `think` is
-    what a learner hears whose number is not.
+    A number is right if it is at most `within` away (in the unit of the truth; default a tenth of
+    it); `think` is what a learner hears whose number is not.
     """
     said = _predictions.get(name)
     number = None if isinstance(truth, str) else as_number(said)

@@ -1,4 +1,4 @@
-"""What is odd about a wrong answer that no table knows: probes that look at the tries and speak in general words."""
+"""What is odd about a wrong answer that no table knows: probes that speak in general words."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,8 @@ CLOSE = 1e-4
 def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Callable) -> str:
     """The words of the first probe that fits all failing tries; "" if none does.
 
-    `tries` are those of exercise.py, `again(function, arguments)` what a function gives on other arguments.
+    `tries` are those of exercise.py, `again(function, arguments)` what a function gives on other
+    arguments.
     """
     failing = [one for one in tries if one.problem is not None]
     if len(failing) < len(tries) and all(one.edge for one in failing):
@@ -37,7 +38,9 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
 
 
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first pair of numbers or arrays that differ, from within tuples; None where there is no such pair."""
+    """The first pair of numbers or arrays that differ, from within tuples; None where there is no
+    such pair.
+    """
     if isinstance(expected, (tuple, list)) and is_sequence(got) and len(got) == len(expected):
         for part, expected_part in zip(got, expected):
             if difference(part, expected_part, CLOSE) is not None:
@@ -51,7 +54,7 @@ def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
     return plain(got).astype(float), plain(expected).astype(float)
 
 
-# -- probes of one pair: got and expected, arrays that differ ----------------------------------------------------------
+# -- probes of one pair: got and expected, arrays that differ --------------------------------------
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -116,7 +119,9 @@ def reordered(got: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def bent(got: np.ndarray, expected: np.ndarray) -> bool:
-    """One function away: squared or a root, a logarithm or e to the power of it, upside down, taken from 1."""
+    """One function away: squared or a root, a logarithm or e to the power of it, upside down, taken
+    from 1.
+    """
     bends = (np.square, np.sqrt, np.exp, np.log, np.reciprocal, np.log2)
     with np.errstate(all="ignore"):
         away = any(same(bend(expected), got) or same(bend(got), expected) for bend in bends)
@@ -143,29 +148,57 @@ def fewer_axes(got: np.ndarray, expected: np.ndarray) -> bool:
 
 
 PROBES = (
-    (lambda g, e: not np.isfinite(g).all() and np.isfinite(e).all(),
-     "Your result has nan or inf in it. What is divided by 0, or is the logarithm of 0, or too large for exp?"),
+    (
+        lambda g, e: not np.isfinite(g).all() and np.isfinite(e).all(),
+        "Your result has nan or inf in it. What is divided by 0, is the logarithm of 0, or is "
+        "too large for exp?",
+    ),
     (lambda g, e: same(g, -e), "Every sign is turned; the sizes are right."),
-    (lambda g, e: g.shape == e.shape and same(np.abs(g), np.abs(e)), "The sizes are right, some signs are not."),
-    (lambda g, e: g.ndim > 1 and same(g.T, e), "This is the right table, transposed: which index comes first?"),
-    (off_by_one, "Everything is off by exactly one. Where does your counting begin, and where does it end?"),
-    (bent, "The right thing, but for the last operation: a square or a root, a logarithm or an exp, a share or the rest, "
-           "is there once too often or is missing."),
-    (along_axes(lambda g, e, k: g.shape[k] > 1 and same(np.flip(g, k), e)), "The right values in reverse order."),
+    (lambda g, e: same(np.abs(g), np.abs(e)), "The sizes are right, some signs are not."),
+    (
+        lambda g, e: g.ndim > 1 and same(g.T, e),
+        "This is the right table, transposed: which index comes first?",
+    ),
+    (
+        off_by_one,
+        "Everything is off by exactly one. Where does your counting begin, and where does it end?",
+    ),
+    (
+        bent,
+        "The right thing, but for the last operation: a square or a root, a logarithm or an exp, "
+        "a share or the rest, is there once too often or is missing.",
+    ),
+    (
+        along_axes(lambda g, e, k: g.shape[k] > 1 and same(np.flip(g, k), e)),
+        "The right values in reverse order.",
+    ),
     (along_axes(shifted), "The right values, shifted by one place."),
-    (along_axes(cut), "What is there is right, but one entry at an end is missing or too many. Where does range end?"),
+    (
+        along_axes(cut),
+        "What is there is right, but one entry at an end is missing or too many. "
+        "Where does range end?",
+    ),
     (along_axes(ends_wrong), "All is right but at one end: the first or the last step is not."),
     (diagonal_wrong, "All is right but on the diagonal."),
     (fewer_axes, "The right numbers in another shape: an axis was lost, added or moved."),
     (reordered, "These are the right numbers in the wrong places: which belongs to which?"),
-    (each_factor, "Within one result all entries are off by the same factor: what should it be divided or "
-                  "multiplied by, and does that depend on a size or on an argument?"),
-    (offset, "Within one result all entries are off by the same amount: what was added, or not added?"),
-    (nearly, "Nearly right: off by less than 2%. A rounding, a small constant, an off-by-one in a count?"),
-)  # fmt: skip
+    (
+        each_factor,
+        "Within one result all entries are off by the same factor: what should it be divided or "
+        "multiplied by, and does that depend on a size or on an argument?",
+    ),
+    (
+        offset,
+        "Within one result all entries are off by the same amount: what was added, or not added?",
+    ),
+    (
+        nearly,
+        "Nearly right: off by less than 2%. A rounding, a small constant, a count off by one?",
+    ),
+)
 
 
-# -- probes of all tries ------------------------------------------------------------------------------------------------
+# -- probes of all tries ---------------------------------------------------------------------------
 
 
 def one_sided(failing: list, leaves: list, names: list[str]) -> Iterator[str]:
@@ -213,7 +246,9 @@ def moved(value: Any) -> Any:
 
 
 def where(tries: list, names: list[str]) -> str:
-    """In which tries the answer is right: by the edges, by equal sizes, or by the size of an argument."""
+    """In which tries the answer is right: by the edges, by equal sizes, or by the size of an
+    argument.
+    """
     right = [one for one in tries if one.problem is None]
     wrong = [one for one in tries if one.problem is not None]
     if not right:
@@ -227,9 +262,11 @@ def where(tries: list, names: list[str]) -> str:
         if None in low + high:
             continue
         if max(low) < min(high):
-            return f"Right in all tries where {name} is {max(low):.4g} or less, wrong where it is more."
+            limit = f"{max(low):.4g} or less, wrong where it is more"
+            return f"Right in all tries where {name} is {limit}."
         if min(low) > max(high):
-            return f"Right in all tries where {name} is {min(low):.4g} or more, wrong where it is less."
+            limit = f"{min(low):.4g} or more, wrong where it is less"
+            return f"Right in all tries where {name} is {limit}."
     return (
         "Right on some inputs and wrong on others. "
         "Work the example through by hand: which line does not do what you think there?"
@@ -262,7 +299,7 @@ def features(names: list[str]) -> Iterator[tuple[str, Callable]]:
             yield f"the length of axis {axis} of {name}", length(k, axis)
 
 
-# -- a value in one line ----------------------------------------------------------------------------------------------
+# -- a value in one line ---------------------------------------------------------------------------
 
 
 def size(thing: Any) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- exercise 1 --------------------------------------------------------------------------------------------------------
+# -- exercise 1 ------------------------------------------------------------------------------------
 
 
 def divide_vjps(x, y, g):
@@ -21,7 +21,7 @@ def divide_by_logarithms(x, y, g):  # dz = z (dx / x - dy / y)
     return g * z / x, -g * z / y
 
 
-# -- exercise 2 --------------------------------------------------------------------------------------------------------
+# -- exercise 2 ------------------------------------------------------------------------------------
 
 
 def take_vjp(x, index, g):
@@ -65,7 +65,7 @@ def indices(rng):
     return rng.normal(size=6), index, rng.normal(size=9)
 
 
-# -- exercise 3 --------------------------------------------------------------------------------------------------------
+# -- exercise 3 ------------------------------------------------------------------------------------
 
 
 def softmax(logits, axis=1):
@@ -124,11 +124,13 @@ def scores(rng):
     return logits, rng.integers(0, 6, size=4)
 
 
-# -- exercise 4 --------------------------------------------------------------------------------------------------------
+# -- exercise 4 ------------------------------------------------------------------------------------
 
 
 def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None, move=None):
-    """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and v."""
+    """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and
+    v.
+    """
     for _ in range(3):
         v = rng.normal(size=x.shape) if move is None else move(x.shape)
         change = (f(x + step * v) - f(x - step * v)) / (2 * step)  # J v
@@ -233,7 +235,7 @@ def at_most_ten_calls(f):
     return counted
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
 
 EXERCISES = (
     Exercise(

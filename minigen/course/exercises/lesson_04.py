@@ -8,11 +8,13 @@ from minigen import data
 from minigen.course.exercise import Exercise
 from minigen.models.markov import MarkovChain
 
-# -- three runs handed in, for "Break it": what the learner names from numbers -----------------------------------------
+# -- three runs handed in, for "Break it": what the learner names from numbers ---------------------
 
 
 def handed_in(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run "A", "B" or "C": its training tokens, its test tokens and its letter-to-letter matrix (27, 27)."""
+    """Run "A", "B" or "C": its training tokens, its test tokens and its letter-to-letter matrix
+    (27, 27).
+    """
     try:
         from pydoc_data.topics import topics
 
@@ -32,7 +34,7 @@ def handed_in(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return text.train, text.test, counts / counts.sum(axis=0 if run == "A" else 1, keepdims=True)
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def after(p, P, steps):
@@ -157,7 +159,9 @@ def mixing_time(P) -> int:
 
 
 def judged(answer, n: int) -> tuple:
-    """Rows that are distributions, only moves along the ring, uniform, and mixed in time (more than that is equal)."""
+    """Rows that are distributions, only moves along the ring, uniform, and mixed in time (more than
+    that is equal).
+    """
     P = np.asarray(answer(n), dtype=np.float64)
     if P.shape != (n, n):
         raise ValueError(f"expected a matrix of shape {(n, n)}, got {P.shape}")

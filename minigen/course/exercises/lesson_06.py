@@ -1,4 +1,6 @@
-"""The checks of lesson 06: factorized likelihood; and the three patients that the lesson asks to name."""
+"""The checks of lesson 06: factorized likelihood; and the three patients that the lesson asks to
+name.
+"""
 
 import functools
 import itertools
@@ -8,7 +10,7 @@ import numpy as np
 import minigen as mg
 from minigen.course.exercise import Exercise
 
-# -- Break it: three networks, two with a wrong mask -------------------------------------------------------------------
+# -- Break it: three networks, two with a wrong mask -----------------------------------------------
 
 FAULTS = {"P": "A for B", "Q": "B for A", "R": "healthy"}
 
@@ -37,7 +39,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
     return made
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def as_floats(answer, *arguments):

@@ -1,4 +1,6 @@
-"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose; the counting of part 8."""
+"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose; the counting
+of part 8.
+"""
 
 import ast
 import math
@@ -9,13 +11,15 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- Break it: four chains, built as beginners build them; one of them is healthy --------------------------------------
+# -- Break it: four chains, built as beginners build them; one of them is healthy ------------------
 
 NAMES = ("end is not noise", "beta for alpha_bar", "variance for standard deviation", "healthy")
 
 
 def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What chain "A", "B", "C" or "D" multiplies the clean signal and the noise by, at times t in [0, 1]."""
+    """What chain "A", "B", "C" or "D" multiplies the clean signal and the noise by, at times t in
+    [0, 1].
+    """
     t = np.asarray(t, dtype=np.float64)
     steps = 50 if chain == "B" else 1000
     beta = np.linspace(1e-4, 0.02, steps)
@@ -34,11 +38,12 @@ def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
 
 
-# -- The claim: how much code each family runs -------------------------------------------------------------------------
+# -- The claim: how much code each family runs -----------------------------------------------------
 
 
 def statements_run(job, *files: str) -> set[tuple[str, int]]:
-    """The statements that run during job(), of the files whose names end so: each by its file and first line.
+    """The statements that run during job(), of the files whose names end so: each by its file and
+    first line.
 
     The head of a function that runs is a statement too. What only runs at import does not count.
     """
@@ -68,7 +73,7 @@ def statements_run(job, *files: str) -> set[tuple[str, int]]:
     return ran & begin
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def log_snr(alpha_bar):
@@ -81,7 +86,9 @@ def array_or_list(answer, alpha_bar):
 
 
 def some_steps(rng):
-    """Short chains, where the cap counts and an example can be read, and long ones, where it does not."""
+    """Short chains, where the cap counts and an example can be read, and long ones, where it does
+    not.
+    """
     short, long = int(rng.integers(5, 10)), int(rng.integers(40, 400))
     return (long if rng.random() < 0.5 else short,)
 
@@ -129,7 +136,9 @@ MEANS, WEIGHTS, STD = (
 
 
 def walk_error(alpha_bar, steps: int) -> float:
-    """Root mean square distance between DDIM in a few steps and in 600, with the exact denoiser of the two heaps."""
+    """Root mean square distance between DDIM in a few steps and in 600, with the exact denoiser of
+    the two heaps.
+    """
     start = np.random.default_rng(0).standard_normal(200)
 
     def run(n: int) -> np.ndarray:
@@ -156,7 +165,9 @@ def linear_in_time(t):
 
 @dataclass(frozen=True)
 class Judged:
-    """What exercise 5 says about a schedule. Two are alike if they agree in what is asked; the numbers are shown."""
+    """What exercise 5 says about a schedule. Two are alike if they agree in what is asked; the
+    numbers are shown.
+    """
 
     starts_clean: bool
     falls: bool
@@ -176,7 +187,9 @@ class Judged:
 
 
 def judged(answer, t: np.ndarray, steps: int) -> Judged:
-    """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in `steps` steps."""
+    """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in
+    `steps` steps.
+    """
     few, many = (one_number_a_time(answer(times), times) for times in (t, np.linspace(0, 1, 241)))
     alone = np.allclose(one_number_a_time(answer(t[1::2].copy()), t[1::2]), few[1::2])
     first, last = many[0], many[-1]

@@ -62,7 +62,9 @@ def chain(
     denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1, noise_shift=0,
     steps=slice(None), beta_of=one_step_beta,
 ):  # fmt: skip
-    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked at i + asked, ..."""
+    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked
+    at i + asked, ...
+    """
     x = start
     for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
         now, after = alpha_bar[i], alpha_bar[i - 1]
