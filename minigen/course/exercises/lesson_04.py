@@ -56,6 +56,11 @@ def after_transposed(p, P, steps):
     return p
 
 
+def some_chain(rng):
+    V = int(rng.integers(2, 5))
+    return rng.dirichlet(np.ones(V)), rng.dirichlet(np.ones(V), size=V), int(rng.integers(2, 9))
+
+
 def stationary(P):
     values, vectors = np.linalg.eig(P.T)
     pi = np.real(vectors[:, np.argmax(np.real(values))])
@@ -87,9 +92,14 @@ def rate_with_log_zero(P):
 
 
 def sparse_chain(rng):
-    P = rng.dirichlet(np.ones(4), size=4)
-    P[0, 2] = P[3, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
+    V = int(rng.integers(3, 6))
+    P = rng.dirichlet(np.ones(V), size=V)
+    P[0, 2] = P[-1, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
     return (P / P.sum(axis=1, keepdims=True),)
+
+
+def some_table(rng, V):
+    return rng.dirichlet(np.ones(V), size=(V, V))
 
 
 def enlarge(table):
@@ -257,10 +267,12 @@ EXERCISES = (
             "To be in j next, be in some i now and go from i to j; sum over all i.",
             "In NumPy that sum over i is p @ P. Do it `steps` times, and not at all for steps = 0.",
         ),
-        inputs=lambda rng: (
-            rng.dirichlet(np.ones(3)),
-            rng.dirichlet(np.ones(3), size=3),
-            int(rng.integers(2, 6)),
+        inputs=some_chain,
+        edges=(
+            (np.array([0.25, 0.75]), np.array([[0.5, 0.5], [0.1, 0.9]]), 0),
+            (np.array([1.0, 0.0]), np.array([[0.0, 1.0], [0.5, 0.5]]), 1),
+            (np.array([0.0, 1.0, 0.0]), np.roll(np.eye(3), 1, axis=1), 4),
+            (np.array([1.0]), np.array([[1.0]]), 3),
         ),
     ),
     Exercise(
@@ -294,6 +306,11 @@ EXERCISES = (
             "power_iteration(P) above gives the weights; np.where(P > 0, P, 1) makes log 0 harmless.",
         ),
         inputs=sparse_chain,
+        edges=(
+            (np.array([[0.5, 0.5], [1.0, 0.0]]),),
+            (np.full((4, 4), 0.25),),
+            (np.array([[0.9, 0.1], [0.3, 0.7]]),),
+        ),
         forbidden=("minigen.models.markov.MarkovChain.entropy_rate",),
         tolerance=1e-6,
     ),
@@ -332,7 +349,8 @@ EXERCISES = (
             "Three loops over a, b, c and one assignment: which row, which column?",
             "The row is that of (a, b), the column that of (b, c), the entry table[a, b, c].",
         ),
-        inputs=lambda rng: (rng.dirichlet(np.ones(3), size=(3, 3)),),
+        inputs=lambda rng: (some_table(rng, int(rng.integers(2, 5))),),
+        edges=((np.arange(8.0).reshape(2, 2, 2),), (np.ones((1, 1, 1)),)),
         forbidden=("minigen.models.markov.MarkovChain.enlarge",),
     ),
     Exercise(
@@ -366,6 +384,7 @@ EXERCISES = (
             "s = 1/2 wastes every second step and s = 0 never mixes: a small s is enough.",
         ),
         inputs=lambda rng: (2 * int(rng.integers(4, 9)),),
+        edges=((8,), (22,)),
         run=judged,
         tries=4,
     ),
