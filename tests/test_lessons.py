@@ -196,7 +196,7 @@ def test_a_lesson_is_filled_in_executed_and_cleaned_to_the_same_bytes_twice(tabl
     assert "image/gif" in kinds[0] and "image/png" in kinds[1]
     assert (
         clean(execute(lesson, tmp_path).notebook).cells[-2].outputs[0].text
-        == "98.double: not attempted yet\n"
+        == "98.double: not attempted yet\n  goes on with: the reference\n"
     )
 
 
