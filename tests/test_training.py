@@ -214,7 +214,7 @@ def test_nan_or_infinity_stops_with_the_step_and_the_place_and_nothing_is_change
 def test_a_parameter_that_is_not_a_number_is_found_in_the_next_loss():
     model = Line()
     model.slope.data = np.full((1, 1), np.nan, np.float32)
-    with pytest.raises(FloatingPointError, match="step 1: the loss is nan"):
+    with pytest.raises(FloatingPointError, match="step 1: the loss has NaN"):
         next(run(model, BATCHES))
     assert model.offset.item() == 0
 

@@ -85,7 +85,7 @@ def grade(notebook: NotebookNode, limit: float = 60) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> int:
     """`python -m minigen check FILE.ipynb [...] --csv out.csv`: one row a student, that is a file."""
     parser = argparse.ArgumentParser(
-        "minigen check",
+        "python -m minigen check",
         description="Run the exercises of handed-in notebooks. This is no sandbox: the notebooks' code runs with your"
         " rights, can read and delete your files, and can lie about its result.",
     )

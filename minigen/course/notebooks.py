@@ -295,7 +295,7 @@ def refresh(path: Path, fresh: bool = False, check_only: bool = False) -> list[s
 def main(argv: list[str] | None = None) -> int:
     """`python -m minigen lessons [NAME ...] [--check] [--fresh]`: 0 if all notebooks ran and nothing is amiss."""
     parser = argparse.ArgumentParser(
-        "minigen lessons", description="Execute, clean and time the lessons' notebooks."
+        "python -m minigen lessons", description="Execute, clean and time the lessons' notebooks."
     )
     parser.add_argument(
         "names", nargs="*", help='lessons by the start of their file name, like "02"; default all'
