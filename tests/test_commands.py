@@ -127,6 +127,10 @@ def colour():
     return mg.DDPM(net, predict="velocity", steps=5)
 
 
+def points(family):
+    return lambda: family(mg.networks.MLP((2,), 8, 2, 8, rng=rng()))
+
+
 def gpt(context=16):
     return mg.GPT(5, context, 1, 1, 8, rng=rng())
 
@@ -148,13 +152,13 @@ DRAWN = {  # model, what stands beside it, options, ending of what is written
     "DDPM, images": (unet, {}, ["--method", "ddim", "--steps", "3", "--gif"], "gif"),
     "DDPM, a class": (unet, {}, ["--label", "2", "--steps", "2", "--guidance-scale", "2"], "png"),
     "DDPM, colour": (colour, {}, [], "png"),
-    "DDPM, points": (lambda: mg.DDPM(mg.networks.MLP((2,), 8, 2, 8, rng=rng())), {}, ["--steps", "5", "--gif"], "gif"),
-    "ScoreSDE": (lambda: mg.ScoreSDE(mg.networks.MLP((2,), 8, 2, 8, rng=rng())), {}, ["--steps", "4", "--method", "sde"], "png"),
+    "DDPM, points": (points(mg.DDPM), {}, ["--steps", "5"], "png"),
+    "ScoreSDE": (points(mg.ScoreSDE), {}, ["--steps", "4", "--method", "sde"], "png"),
     "GPT, pixels": (gpt, PIXELS, ["--temperature", "0.5", "--top-k", "2", "--gif"], "gif"),
     "GPT, pixels by option": (gpt, {}, ["--shape", "2", "8"], "png"),
     "GPT, nothing said": (gpt, None, [], "png"),
     "GPT, text": (gpt, LETTERS, ["--prompt", "abba", "--length", "30", "--top-p", "0.9"], "txt"),
-    "MADE": (lambda: mg.MADE(16, 3, (8,), rng=rng()), PIXELS, ["--gif"], "gif"),
+    "MADE": (lambda: mg.MADE(16, 3, (8,), rng=rng()), PIXELS, [], "png"),
     "NGram, text": (ngram, LETTERS, ["--prompt", "ab"], "txt"),
     "NGram, nothing said": (ngram, None, ["--length", "9"], "png"),
     "MarkovChain": (chain, None, [], "png"),
@@ -192,7 +196,7 @@ def test_sample_draws_from_every_model(case, elsewhere, capsys):
     assert Path("model_samples.gif").exists() == (ending == "gif")
     if ending == "gif":
         assert 2 <= Image.open("model_samples.gif").n_frames <= 33
-    again = Path("model_samples.png").read_bytes()
+    again, options = Path("model_samples.png").read_bytes(), [o for o in options if o != "--gif"]
     run("sample", "model.npz", "-n", "6", *options, "--out", "again.png")
     assert Path("again.png").read_bytes() == again  # the same seed, the same samples
     run("sample", "model.npz", "-n", "6", *options, "--seed", "1", "--out", "other.png")
@@ -274,17 +278,23 @@ def test_who_wins_and_why():
     assert run.verdict().startswith("The GPT beats every n-gram, the best of them by 0.250")
 
 
-def test_a_large_alphabet_does_not_fill_the_memory(elsewhere):
-    """2,000 symbols, 60,000 characters: the logits of the whole test part alone would take 48 MB, in float64 96."""
+def test_a_large_alphabet_does_not_fill_the_memory():
+    """2,000 symbols, 60,000 characters: counting and training stay far below a table of pairs, 32 MB.
+
+    Scoring the test part is the models' own promise, see their rooms.
+    """
     letters = [chr(0x4E00 + k) for k in range(2000)]
-    Path("book").write_text("".join(rng().choice(letters, 60_000)), encoding="utf-8")
+    book = mg.data.as_text("".join(rng().choice(letters, 60_000)))
+    run = text.TextRun(book, text.Setting(1, 1, 8, 8, batch=2, steps=2), rng())
     tracemalloc.start()
     try:
-        run("text", "book", *SMALL, "--steps", "2", "--batch", "2", "--out", "here")
+        run.count()
+        run.train()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 150e6, f"{peak / 1e6:.0f} MB"
+    assert len(run.rungs) == 5  # 2000^6 would not fit 63 bits
+    assert peak < 30e6, f"{peak / 1e6:.0f} MB"
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -428,7 +438,7 @@ def test_a_reader_that_leaves_early_does_not_cost_the_work(elsewhere):
     checkpoint = ["sample", "here/gpt.npz", "-n", "2000"]  # more than a pipe holds
     shell = " ".join([f'"{COMMAND[0]}"', *COMMAND[1:], *checkpoint, "| head -1"])
     job = subprocess.run(shell, shell=True, env=environment(), capture_output=True)
-    assert len(job.stdout.splitlines()) == 1 and job.stderr == b""
+    assert len(job.stdout.splitlines()) == 1 and b"Error" not in job.stderr
 
 
 def test_a_patient_stream_raises_what_is_no_closed_pipe(tmp_path):

@@ -1,21 +1,41 @@
 """The main job, in seconds instead of minutes: the files are there, and the table says what was measured."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.__main__ import main
 from minigen.compare import ddim_sweep, head_to_head, measure
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """One short run by the command line: its folder."""
+    """One short run by the command line, its stdout an ASCII file: its folder."""
     folder = tmp_path_factory.mktemp("runs")
-    assert main(["--seconds", "0.3", "--text-seconds", "0.3", "--out", str(folder)]) == 0
+    argv = ["--seconds", "0.3", "--text-seconds", "0.3", "--out", str(folder)]
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "PYTHONIOENCODING": "ascii"}
+    with open(folder / "log.txt", "wb") as log:
+        job = subprocess.run([sys.executable, "-m", "minigen", *argv], stdout=log, env=environment)
+    assert job.returncode == 0
     return folder
+
+
+def test_what_is_said_fits_80_columns_and_points_to_what_is_there(run):
+    lines = (run / "log.txt").read_text(encoding="ascii").splitlines()
+    table = (run / "table.txt").read_text(encoding="utf-8").splitlines()
+    assert set(table) <= set(lines) and max(map(len, table)) <= 80
+    commands = [line.split() for line in lines if line.startswith("  ") and "%" not in line]
+    typed = [words for words in commands if Path(words[0]).name.startswith(("python", "jupyter"))]
+    assert len(typed) == 2
+    for words in typed:
+        paths = [word for word in words if "/" in word or "\\" in word]
+        assert len(paths) == 2 and all(Path(path).exists() for path in paths)
 
 
 def test_the_main_job_writes_what_it_promises(run):

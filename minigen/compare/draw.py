@@ -38,8 +38,11 @@ def drawing(
     N, *rest = samples.shape
     if samples.dtype.kind == "f" and len(rest) == 3:
         return images(rest[1:], (-1, 1), N)
+    if samples.dtype.kind == "f" and rest == [2]:
+        limit = max(3.0, 1.1 * float(np.abs(samples).max()))
+        return Drawing(plots.points(limit=limit), (3.2, 3.2))
     if samples.dtype.kind == "f":
-        return Drawing(plots.points(), (3.2, 3.2)) if rest == [2] else Drawing(_lines, (6.4, 2.6))
+        return Drawing(_lines, (6.4, 2.6))
     limits = (0, (symbols or samples.max() + 1) - 1)
     if shape is None:
         return images((1, rest[0]), limits, N, columns=1)
