@@ -33,9 +33,8 @@ def test_what_is_said_fits_80_columns_and_points_to_what_is_there(run):
     commands = [line.split() for line in lines if line.startswith("  ") and "%" not in line]
     typed = [words for words in commands if Path(words[0]).name.startswith(("python", "jupyter"))]
     assert len(typed) == 2
-    for words in typed:
-        paths = [word for word in words if "/" in word or "\\" in word]
-        assert len(paths) == 2 and all(Path(path).exists() for path in paths)
+    (python, *_, checkpoint, _), (jupyter, *_, lessons) = typed
+    assert all(Path(path).exists() for path in (python, checkpoint, jupyter, lessons))
 
 
 def test_the_main_job_writes_what_it_promises(run):

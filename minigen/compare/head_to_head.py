@@ -118,6 +118,7 @@ class Run:
     results: list[Result] = field(default_factory=list)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     pictures: dict[str, Callable[[Path], object]] = field(default_factory=dict)  # what writes each
+    real: dict[str, object] = field(default_factory=dict)  # what real images, or counts, would get
     table: str = ""
     text: TextRun | None = None
     interrupted: bool = True  # until it is through
@@ -136,6 +137,7 @@ class Run:
                 self.samples[arm.name.lower()] = samples
             begin("real images")
             floor, pixels = real_floor(digits), independent_pixels(digits.train, digits.test)
+            self.real = {"floor": floor._asdict(), "independent_pixels_bits": pixels}
             self.table = table(self.results, floor, pixels)
             begin("pictures")
             self.draw(digits.test, rng)
@@ -172,7 +174,7 @@ class Run:
         return {
             "interrupted": self.interrupted,
             "models": [asdict(result) for result in self.results],
-            "table": self.table.splitlines(),
+            "real": self.real,
             "losses": {arm.name.lower(): arm.losses for arm in trained},
             "training_seconds": {arm.name.lower(): arm.training_seconds for arm in trained},
             "text": self.text and self.text.record(),

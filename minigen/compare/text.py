@@ -116,12 +116,9 @@ class TextRun:
             for who, bits in [*scores.items(), (name, self.bits)]
         ]
         given = textwrap.shorten(self.text.decode(self.prompt), 60, placeholder=" ...")
-        return "\n".join([
-            *lines,
-            textwrap.fill(self.verdict(), 78),
-            f'\nGiven the beginning of the test part, "{given}", it goes on:',
-            *(textwrap.fill(line, 78) for line in self.written.splitlines()),
-        ])  # fmt: skip
+        lines += [self.verdict(), "", f'Given "{given}" (the test part begins so), it goes on:']
+        lines += self.written.splitlines()
+        return "\n".join(textwrap.fill(line, 79) for line in lines)
 
     def verdict(self) -> str:
         best = min(range(len(self.rungs)), key=self.rungs.__getitem__)
