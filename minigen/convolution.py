@@ -123,7 +123,7 @@ def _patches(x, k, stride, padding, O):
         yield some, patches[some].reshape(-1, k * k * C)
 
 
-@joint_op
+@joint_op("x", "weight", "bias")
 def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias, over each group of C / num_groups channels (Wu & He 2018).
 
@@ -163,7 +163,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
         d -= inverse * group_mean(g_sum * scale)
         d -= np.multiply(z, inverse * inverse * group_mean(gz_sum * scale), out=gz)
         d = np.moveaxis(d.reshape(last.shape), -1, 1)
-        return d, None, gz_sum.sum(axis=0), g_sum.sum(axis=0)
+        return d, gz_sum.sum(axis=0), g_sum.sum(axis=0)
 
     return np.moveaxis(y.reshape(last.shape), -1, 1), vjp
 

@@ -395,7 +395,7 @@ def mse_loss(x, target):
     )
 
 
-@joint_op
+@joint_op("x", "weight", "bias")
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016).
 
@@ -420,7 +420,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         d -= (d @ average)[:, None]
         d -= z * (gz @ (scale * average))[:, None]
         d /= deviation
-        return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
+        return d.reshape(x.shape), over_rows @ gz, over_rows @ g
 
     return y.reshape(x.shape), vjp
 

@@ -321,7 +321,7 @@ def test_a_tensor_where_there_is_no_gradient():
 
 
 def test_a_joint_rule_gives_all_gradients():
-    @joint_op
+    @joint_op("x", "y")
     def product(x, y):
         return x * y, lambda g: (g * y, g * x)
 
