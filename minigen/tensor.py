@@ -188,11 +188,10 @@ class Tensor:
             )
         if self.node is None:
             raise RuntimeError(
-                "backward: this tensor has no history "
-                "(computed under no_grad(), or from constants)"
+                "backward: this tensor has no history (computed under no_grad(), or from constants)"
             )
 
-    # -- as a value ------------------------------------------------------------------------------
+    # -- as a value --------------------------------------------------------------------------------
 
     def item(self) -> float:
         """The value of a tensor of one element, as a Python float."""
@@ -259,7 +258,7 @@ class Tensor:
         return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{origin})"
 
 
-# -- what all ops have in common, on the way back -----------------------------------------------------
+# -- what all ops have in common, on the way back --------------------------------------------------
 
 
 def _fit(d, parent: Node, name: str) -> np.ndarray:
@@ -300,7 +299,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
     return array
 
 
-# -- what all ops have in common, on the way forward --------------------------------------------------
+# -- what all ops have in common, on the way forward -----------------------------------------------
 
 
 def op(function: Callable, together: tuple[str, ...] = ()) -> Callable:
@@ -466,7 +465,7 @@ def _is_frozen(array: np.ndarray) -> bool:
 _BY_PLACE = (Tensor, ndarray, np.generic, tuple, list)
 
 
-# -- switches -----------------------------------------------------------------------------------------
+# -- switches --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
