@@ -13,8 +13,9 @@ import pytest
 from op_cases import CASES
 
 import minigen
-from minigen import ops, winograd
+from minigen import ops
 from minigen.gradients import check_gradients
+from minigen.kernels import portions, winograd
 
 # op, what stands there, what is put there
 MISTAKES = [
@@ -37,11 +38,11 @@ MISTAKES = [
     ("abs", "g * np.sign(x)", "g"),
     ("tanh", "g - g * y * y", "g - g * y"),
     ("sigmoid", "g * y * (1 - y)", "g * y"),
-    ("softplus", "g / _one_plus_exp(-x)", "g / _one_plus_exp(x.copy())"),
+    ("softplus", "g * _sigmoid(x)", "g * _sigmoid(-x)"),
     ("relu", "g * (x > 0)", "g"),
     ("relu", "g * (x > 0)", "g * (x < 0)"),
-    ("silu", "y + (1 - y) / e", "(1 - y) / e"),
-    ("silu", "y + (1 - y) / e", "y + (1 - y)"),
+    ("silu", "s + y * (1 - s)", "y * (1 - s)"),
+    ("silu", "s + y * (1 - s)", "s + (1 - s)"),
     ("gelu", "(6 * 0.044715 * c)", "(4 * 0.044715 * c)"),
     ("gelu", "(s + (1 - s) * y", "((1 - s) * y"),
     ("gelu", " + 2 * c)", ")"),
@@ -109,43 +110,47 @@ MISTAKES = [
         "np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)",
         "np.matmul(weights, g_heads, out=d_v)",
     ),
-    ("conv2d", "_convolve(g, _turned(kernel), 1", "_convolve(g, kernel.swapaxes(2, 3), 1"),
-    (
-        "conv2d",
-        "_turned(_correlate(g, x, k, 1, k - 1 - padding))",
-        "_correlate(g, x, k, 1, k - 1 - padding)",
-    ),
-    ("conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
+    ("conv2d", "d.transpose(3, 2, 0, 1)", "d.transpose(3, 2, 1, 0)"),
     ("conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
-    ("_turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
-    ("_scatter", "+= patches[:, :, :, i, j]", "= patches[:, :, :, i, j]"),
-    ("_scatter", "patches[:, :, :, i, j]", "patches[:, :, :, j, i]"),
-    ("_correlate", "d += patches.T", "d = patches.T"),
-    ("correlate", "total += ", "total = "),  # from here on in the fast way
-    ("_both_axes", "half.swapaxes(0, 1)", "half[:, ::-1].swapaxes(0, 1)"),
+    ("fastest_transposed", "turned(kernel), 1", "kernel.swapaxes(2, 3), 1"),
+    ("correlate_patches_of_results", "turned(correlate", "(correlate"),
+    ("turned", "kernel[::-1, ::-1]", "kernel[::-1]"),
+    ("convolve_transposed", "+= patches[:, :, :, i, j]", "= patches[:, :, :, i, j]"),
+    ("convolve_transposed", "patches[:, :, :, i, j]", "patches[:, :, :, j, i]"),
+    ("correlate", "d += patches.T", "d = patches.T"),
+    ("correlate", "total += ", "total = "),  # from here on in Winograd's way
+    ("_along_both_axes", "half.swapaxes(0, 1)", "half[:, ::-1].swapaxes(0, 1)"),
     (
-        "_give_to_products",
+        "_results_from_products_transposed",
         "np.subtract(y[0], y[1], out=out[2])",
         "np.subtract(y[1], y[0], out=out[2])",
     ),
-    ("_give_to_products", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
-    ("_add_products", "out[1] -= m[3]", "out[1] += m[3]"),
-    ("_subtract_pixels", "np.subtract(d1, d3, out=out[3])", "np.subtract(d3, d1, out=out[3])"),
+    ("_results_from_products_transposed", "np.negative(y[1], out=out[3])", "out[3] = y[1]"),
+    ("_results_from_products", "out[1] -= m[3]", "out[1] += m[3]"),
+    ("_sums_of_pixels", "np.subtract(d1, d3, out=out[3])", "np.subtract(d3, d1, out=out[3])"),
     ("upsample_conv2d", "total += ", "total = "),
     ("upsample_conv2d", "filters.swapaxes(1, 2)", "filters[::-1].swapaxes(1, 2)"),
-    ("upsample_conv2d", "(half, d[:-2], d[1:-1], d[2:])", "(half, d[2:], d[1:-1], d[:-2])"),
+    (
+        "_tiles_of_doubled_transposed",
+        "(half, d[:-2], d[1:-1], d[2:])",
+        "(half, d[2:], d[1:-1], d[:-2])",
+    ),
     ("upsample_conv2d", "transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)"),
-    ("_give_to_neighbours", "    here -= out[0]\n", ""),
-    ("_give_to_neighbours", "after -= out[2]", "after += out[2]"),
+    ("_sums_of_doubled_transposed", "    here -= out[0]\n", ""),
+    ("_sums_of_doubled_transposed", "after -= out[2]", "after += out[2]"),
     ("upsample_conv2d", "ones(g.size // O, g.dtype) @", "2 * ones(g.size // O, g.dtype) @"),
     (
-        "_give_to_nine",
-        "_quarters(g.transpose(0, 2, 3, 1))",
-        "_quarters(g.transpose(0, 2, 3, 1))[::-1]",
+        "_products_from_results",
+        "_by_parity(g.transpose(0, 2, 3, 1))",
+        "_by_parity(g.transpose(0, 2, 3, 1))[::-1]",
     ),
-    ("_give_to_three", "np.negative(y[1], out=out[2])", "out[2] = y[1]"),
-    ("_add_three", "np.subtract(m[1], m[2], out=out[1])", "np.add(m[1], m[2], out=out[1])"),
-    ("_narrow", "(0, 0)", "(0, 1)"),
+    ("_results_of_doubled_transposed", "np.negative(y[1], out=out[2])", "out[2] = y[1]"),
+    (
+        "_results_of_doubled",
+        "np.subtract(m[1], m[2], out=out[1])",
+        "np.add(m[1], m[2], out=out[1])",
+    ),
+    ("_transform_weights_transposed", "(0, 0)", "(0, 1)"),
     ("group_norm", "        d -= inverse * group_mean(g_sum * scale)\n", ""),
     (
         "group_norm",
@@ -161,27 +166,32 @@ MISTAKES = [
     ),
     ("avg_pool2d", "_repeat_pixels(g * scale, kernel_size)", "_repeat_pixels(g, kernel_size)"),
 ]
-OF_CONV2D = (
-    "_turned _scatter _correlate correlate _give_to_products _add_products _subtract_pixels".split()
+USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)}
+USERS |= dict.fromkeys(
+    "turned convolve_transposed correlate correlate_patches_of_results fastest_transposed _sums_of_pixels "
+    "_results_from_products _results_from_products_transposed".split(),
+    ("conv2d",),
 )
-OF_UPSAMPLING = "_give_to_neighbours _give_to_nine _give_to_three _add_three".split()
-USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)} | dict.fromkeys(
-    OF_CONV2D, ("conv2d",)
+USERS |= dict.fromkeys(
+    "_sums_of_doubled_transposed _results_of_doubled _results_of_doubled_transposed "
+    "_products_from_results _tiles_of_doubled_transposed".split(),
+    ("upsample_conv2d",),
 )
-USERS |= dict.fromkeys(OF_UPSAMPLING, ("upsample_conv2d",))
-USERS |= dict.fromkeys(("_narrow", "_both_axes"), ("conv2d", "upsample_conv2d"))
-ROOMS = ("ops", "attention", "convolution", "winograd")
+USERS |= dict.fromkeys(
+    ("_transform_weights_transposed", "_along_both_axes"), ("conv2d", "upsample_conv2d")
+)
+ROOMS = ("ops", "kernels/attention", "kernels/images", "kernels/convolution", "kernels/winograd")
 
 
 @pytest.fixture(autouse=True)
 def _small_portions(monkeypatch):
     """As in test_ops: convolve one image at a time, and take few channels for wide."""
-    monkeypatch.setattr(winograd, "NUMBERS", 50)
-    monkeypatch.setattr(winograd, "WIDE", 1)
+    monkeypatch.setattr(portions, "NUMBERS_AT_ONCE", 50)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
 
 
 def source_of(room: str) -> str:
-    source = Path(minigen.__file__).with_name(f"{room}.py").read_text(encoding="utf-8")
+    source = Path(minigen.__file__).parent.joinpath(f"{room}.py").read_text(encoding="utf-8")
     return source.split("# -- what Tensor can do")[0]
 
 
@@ -192,18 +202,19 @@ def with_mistake(op: str, old: str, new: str) -> types.SimpleNamespace:
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == op:
                 text = ast.get_source_segment(source, node)
+                if old not in text and room == "kernels/convolution":
+                    continue  # winograd.py has a function of that name too
                 assert text.count(old) == 1, (
                     f"{op}: {old!r} stands {text.count(old)} times in the source"
                 )
                 names = {"_set": lambda d, places, g: (d.__setitem__(places, g), d)[1]}
                 changed = source.replace(text, text.replace(old, new))
                 exec(compile(changed, f"{room}.py with a mistake", "exec"), names)
-                names |= {"NUMBERS": 50}
-                if room == "winograd":  # a true convolution.py, which finds the wrong one there
+                if room == "kernels/winograd":  # a true conv2d, which finds the wrong one there
                     wrong = types.SimpleNamespace(**names | {"pays": winograd.pays})
-                    names = {}
-                    exec(compile(source_of("convolution"), "convolution.py", "exec"), names)
-                    names |= {"winograd": wrong, "upsample_conv2d": wrong.upsample_conv2d}
+                    names = {"upsample_conv2d": wrong.upsample_conv2d}
+                    exec(compile(source_of("kernels/convolution"), "a copy", "exec"), names)
+                    names |= {"winograd": wrong}
                 return types.SimpleNamespace(**{**vars(ops), **names})
     raise AssertionError(f"no op {op}")
 

@@ -9,7 +9,7 @@ from op_cases import CASES
 import minigen as mg
 from minigen import ops
 from minigen.gradients import check_gradients, dependency_matrix
-from minigen.kernels import convolution, portions, winograd
+from minigen.kernels import portions, winograd
 
 BY_LABEL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 
@@ -89,6 +89,109 @@ def test_extreme_values_stay_finite():
         y = function(x)
         y.sum().backward()
         assert np.isfinite(y.data).all() and np.isfinite(x.grad).all(), function.__name__
+
+
+# Where the parts of a formula are large and their sum is not: float32, far from 0.
+
+
+def gradient_of(function, x):
+    leaf = mg.Tensor(np.asarray(x, np.float32))
+    value = function(leaf)
+    value.sum().backward()
+    return value.data, leaf.grad
+
+
+FAR = [-2e7, -1e5, -1e3, -30.0, 30.0, 1e3, 1e5, 2e7, 1e9]
+RAMPS = {"silu": ops.silu, "gelu": ops.gelu, "softplus": ops.softplus, "relu": ops.relu}
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_far_from_zero_a_ramp_is_a_ramp(name):
+    """Value x and gradient 1 on the right, 0 and 0 on the left."""
+    value, gradient = gradient_of(RAMPS[name], FAR)
+    positive = np.array(FAR) > 0
+    np.testing.assert_allclose(gradient, positive, atol=1e-6)
+    np.testing.assert_allclose(value, np.where(positive, FAR, 0), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["silu", "softplus", "sigmoid", "tanh"])
+def test_single_precision_is_that_of_the_formula(name):
+    """Everywhere, against float64: to ten roundings of the largest gradient, 1."""
+    x = np.linspace(-40, 40, 1281)  # in steps that float32 holds exactly
+    leaf = mg.Tensor(x)
+    value = getattr(ops, name)(leaf)
+    value.sum().backward()
+    single, gradient = gradient_of(getattr(ops, name), x)
+    np.testing.assert_allclose(gradient, leaf.grad, atol=1.2e-6)
+    np.testing.assert_allclose(single, value.data, rtol=5e-6, atol=5e-7)
+
+
+@pytest.mark.parametrize("value", [1e3, 1e5, 1e5 + 1 / 3, -1e5 - 1 / 3, 1e7, 0.1])
+@pytest.mark.parametrize("width", [1, 2, 7, 33, 384])
+def test_the_norm_of_what_is_flat_is_zero(value, width):
+    row, image = np.full((3, width), value), np.full((2, 2 * width, 5, 3), value)
+    for function, x in [
+        (lambda x: ops.layer_norm(x, width), row),
+        (lambda x: ops.group_norm(x, 2), image),
+        (lambda x: ops.group_norm(x, 1), image),
+    ]:
+        normalised, gradient = gradient_of(function, x)
+        assert not normalised.any()
+        # Divided by the deviation, which is sqrt(eps), a rounding of g becomes 300 of them.
+        np.testing.assert_allclose(gradient, 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e2, 1e5, -1e5])
+def test_a_norm_does_not_see_an_offset(offset):
+    """x in steps that float32 holds exactly at that distance from 0, so that only the op can err."""
+    x = np.round(np.random.default_rng(0).standard_normal((4, 8, 3, 3)) * 16) / 16
+    rows = x.reshape(4, 72)
+    for function, values in [
+        (lambda x: ops.layer_norm(x, 72), rows),
+        (lambda x: ops.group_norm(x, 2), x),
+    ]:
+        exact = function(values).data
+        single = function((values + offset).astype(np.float32)).data
+        np.testing.assert_allclose(single, exact, atol=2e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, -1e7])
+def test_softmax_and_its_kin_do_not_see_an_offset(offset):
+    x = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, -8.0]])
+    targets = np.array([2, 1])
+    for function in (
+        ops.softmax,
+        lambda x: ops.log_softmax(x) * np.array([1.0, 2.0, 3.0]),
+        lambda x: ops.cross_entropy(x, targets),
+    ):
+        (value, gradient), (there, same) = (
+            gradient_of(function, x),
+            gradient_of(function, x + offset),
+        )
+        np.testing.assert_allclose(there, value, atol=1e-6)
+        np.testing.assert_allclose(same, gradient, atol=1e-6)
+
+
+def test_a_mean_far_from_zero():
+    value, gradient = gradient_of(ops.mean, np.full(70_000, 1e5 + 1 / 3))
+    np.testing.assert_allclose(value, np.float32(1e5 + 1 / 3), rtol=2e-7)
+    np.testing.assert_allclose(gradient, 1 / 70_000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [0, 0.0, np.float64(0), 1, 2, 3, 4])
+def test_powers_at_zero(exponent):
+    """Their gradients are finite: 0, but 1 for the first power."""
+    value, gradient = gradient_of(lambda x: ops.pow(x, exponent), [0.0, 0.0])
+    assert (value == float(exponent == 0)).all() and (gradient == float(exponent == 1)).all()
+
+
+@pytest.mark.parametrize(
+    "widths", [((1, 1),), 1, (1, 2), ((1, 2), (0, 3)), ((1,), (2,)), np.array([[0, 1], [2, 0]])]
+)
+def test_padding_is_given_as_to_numpy(widths):
+    x = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(ops.pad(x, widths, 7.0).data, np.pad(x, widths, constant_values=7.0))
+    check_gradients(lambda x: ops.pad(x, widths, 7.0), x, rng=np.random.default_rng(0))
 
 
 def test_ties_share_the_gradient():
@@ -295,6 +398,29 @@ K = mg.Tensor(np.zeros((3, 2, 3, 3), np.float32))
             lambda: ops.conv2d(IMAGE, np.zeros((1, 2, 7, 7), np.float32)),
             ValueError,
             ["conv2d", "7x7"],
+        ),
+        (lambda: ops.conv2d(IMAGE, K, stride=0), ValueError, ["conv2d", "stride", "0"]),
+        (lambda: ops.conv2d(IMAGE, K, padding=-1), ValueError, ["conv2d", "padding", "-1"]),
+        (lambda: ops.interpolate(IMAGE, 0), ValueError, ["interpolate", "scale_factor", "0"]),
+        (lambda: ops.avg_pool2d(IMAGE, 0), ValueError, ["avg_pool2d", "kernel_size", "0"]),
+        (lambda: ops.avg_pool2d(IMAGE, -5), ValueError, ["avg_pool2d", "kernel_size", "-5"]),
+        (lambda: ops.layer_norm(A, 3, np.ones((2, 3))), ValueError, ["layer_norm", "(3,)"]),
+        (lambda: ops.layer_norm(A, 3, None, np.ones(1)), ValueError, ["layer_norm", "(3,)"]),
+        (lambda: ops.group_norm(IMAGE, 1, np.ones((5, 2))), ValueError, ["group_norm", "(2,)"]),
+        (lambda: ops.group_norm(IMAGE, 1, None, np.ones(1)), ValueError, ["group_norm", "(2,)"]),
+        (lambda: ops.embedding(np.array([0]), A[0]), ValueError, ["embedding", "(V, C)", "(3,)"]),
+        (lambda: ops.pad(A, ((1, 1),) * 3), ValueError, ["pad", "(2, 3)"]),
+        (lambda: ops.pad(A, -1), ValueError, ["pad", "(2, 3)"]),
+        (lambda: A * np.arange(3), TypeError, ["mul", "float64", "float32", "astype"]),
+        (
+            lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones(2, bool)),
+            ValueError,
+            ["attention", "mask", "(2,)"],
+        ),
+        (
+            lambda: ops.attention(mg.Tensor(np.zeros((1, 2, 6))), 1, np.ones((3, 2), bool)),
+            ValueError,
+            ["attention", "mask", "(3, 2)"],
         ),
         (lambda: ops.group_norm(IMAGE, 3), ValueError, ["group_norm", "3 groups"]),
         (lambda: ops.avg_pool2d(IMAGE, 2), ValueError, ["avg_pool2d", "2"]),

@@ -34,7 +34,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
         out += bias
 
     def vjp_x(g):
-        d = fastest_transpose(g.transpose(0, 2, 3, 1), kernel, stride, padding, size)
+        d = fastest_transposed(g.transpose(0, 2, 3, 1), kernel, stride, padding, size)
         return d.transpose(0, 3, 1, 2)
 
     def vjp_weight(g):
@@ -74,7 +74,7 @@ def convolve(image, kernel, stride, padding):
     return out
 
 
-def transpose(g, kernel, stride, padding, size):
+def convolve_transposed(g, kernel, stride, padding, size):
     """Every g gives its patch back: pixel (stride y + i, stride x + j) gets kernel[i, j] g[y, x].
 
     Results g (B, Y', X', O) -> images (B, *size, C).
@@ -136,11 +136,11 @@ def fastest_convolve(image, kernel, stride, padding):
     return convolve(image, kernel, stride, padding)
 
 
-def fastest_transpose(g, kernel, stride, padding, size):
+def fastest_transposed(g, kernel, stride, padding, size):
     k = len(kernel)
     if stride == 1 and padding < k:  # always pays: nothing to add up
         return fastest_convolve(g, turned(kernel), 1, k - 1 - padding)
-    return transpose(g, kernel, stride, padding, size)
+    return convolve_transposed(g, kernel, stride, padding, size)
 
 
 def fastest_correlate(image, g, k, stride, padding):
@@ -153,12 +153,14 @@ def fastest_correlate(image, g, k, stride, padding):
 
 
 def convolve_by_adding(image, kernel, padding):
-    """Pixels give to results, as in `transpose`; pays where results have 8 times fewer channels.
+    """Pixels give to results, as in `convolve_transposed`; pays where results have 8 times fewer channels.
 
     Then there are few numbers to add up, and many would have to be copied into patches.
     """
     k = len(kernel)
-    return transpose(image, turned(kernel), 1, k - 1 - padding, _size(image, k, 1, padding))
+    return convolve_transposed(
+        image, turned(kernel), 1, k - 1 - padding, _size(image, k, 1, padding)
+    )
 
 
 def correlate_patches_of_results(image, g, k, padding):
