@@ -25,7 +25,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from minigen import networks, nn, optim, schedules
-from minigen.models import ddpm, gpt, linear, made, markov, score
+from minigen.models import block, ddpm, gpt, linear, made, markov, masked, score
 
 MODELS = (
     markov.MarkovChain,
@@ -33,6 +33,8 @@ MODELS = (
     linear.LinearAR,
     made.MADE,
     gpt.GPT,
+    masked.MaskedDiffusion,
+    block.BlockDiffusion,
     ddpm.DDPM,
     score.ScoreSDE,
 )
