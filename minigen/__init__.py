@@ -22,11 +22,13 @@ from minigen import (
     schedules,
 )
 from minigen.checkpoints import load, resume, save
+from minigen.models.block import BlockDiffusion
 from minigen.models.ddpm import DDPM
 from minigen.models.gpt import GPT
 from minigen.models.linear import LinearAR
 from minigen.models.made import MADE
 from minigen.models.markov import MarkovChain, NGram
+from minigen.models.masked import MaskedDiffusion, left_to_right
 from minigen.models.score import ScoreSDE
 from minigen.optim import EMA, SGD, Adam, AdamW
 from minigen.training import fit, train

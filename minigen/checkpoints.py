@@ -30,7 +30,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from minigen import networks, nn, optim, schedules
-from minigen.models import ddpm, gpt, linear, made, markov, score
+from minigen.models import block, ddpm, gpt, linear, made, markov, masked, score
 
 BUILDABLE = (  # what a checkpoint may hold: a new class is one more name here
     markov.MarkovChain,
@@ -38,6 +38,8 @@ BUILDABLE = (  # what a checkpoint may hold: a new class is one more name here
     linear.LinearAR,
     made.MADE,
     gpt.GPT,
+    masked.MaskedDiffusion,
+    block.BlockDiffusion,
     ddpm.DDPM,
     score.ScoreSDE,
     networks.MLP,

@@ -68,6 +68,8 @@ EXAMPLES = {
     "LinearAR before fit": lambda: mg.LinearAR(3),
     "MADE": lambda: mg.MADE(6, 3, hidden=(8, 9), order=(5, 3, 1, 0, 2, 4), penalty=0.1, rng=rng()),
     "GPT": lambda: mg.GPT(7, 12, layers=2, heads=2, width=8, rng=rng()),
+    "MaskedDiffusion": lambda: mg.MaskedDiffusion(7, 12, 1, 2, 8, weighting="bound", rng=rng()),
+    "BlockDiffusion": lambda: mg.BlockDiffusion(7, 12, 1, 2, 8, block_size=3, rng=rng()),
     "DDPM": digits_ddpm,
     "DDPM of points": lambda: mg.DDPM(
         networks.MLP((2,), 16, 2, 8, rng=rng()), schedules.variance_exploding(0.02)

@@ -35,6 +35,16 @@ def chain():
     return mg.MarkovChain(np.array([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4]]))
 
 
+class LeftToRight:
+    """A masked or block diffusion model, scored by the chain rule of its network."""
+
+    def __init__(self, model, *how, **more):
+        self.model = model(*how, layers=2, heads=2, width=16, rng=np.random.default_rng(0), **more)
+
+    def log_prob(self, x):
+        return mg.left_to_right(self.model, x)
+
+
 def world():
     return mg.oracles.EnumerableWorld(length=8)
 
@@ -50,6 +60,12 @@ WORLDS = {
     "GPT, within the context": (lambda: gpt(2, 12), 2, 9),
     "GPT, as long as the context": (lambda: gpt(4, 5), 4, 5),
     "GPT, beyond the context": (lambda: gpt(3, 3), 3, 7),
+    "MaskedDiffusion, left to right": (lambda: LeftToRight(mg.MaskedDiffusion, 3, 5), 3, 5),
+    "BlockDiffusion, left to right": (
+        lambda: LeftToRight(mg.BlockDiffusion, 2, 8, block_size=2),
+        2,
+        8,
+    ),
     "NGram, Kneser-Ney": (lambda: ngram(3, 3), 3, 7),
     "NGram, additive": (lambda: ngram(2, 4, "additive"), 4, 5),
     "NGram, no context": (lambda: ngram(0, 3), 3, 5),

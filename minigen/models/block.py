@@ -1,0 +1,118 @@
+"""Block diffusion: left to right over blocks, masked diffusion within each (Arriola et al. 2025).
+
+Training hides some of the current block and all that follows; one step of sampling commits to some
+positions of one block. Blocks of one token are autoregression, one block of all masked diffusion.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from minigen import sampling
+from minigen.models.masked import MaskedDiffusion
+from minigen.networks import Window, block_mask
+from minigen.tensor import Tensor
+
+
+class BlockDiffusion(MaskedDiffusion):
+    """p(x) = prod_b p(block b | blocks before it), every factor a masked diffusion model.
+
+    Args:
+        vocab_size, context, layers, heads, width, weighting: as for `MaskedDiffusion`.
+        block_size: tokens in a block; it divides `context`.
+    """
+
+    def __init__(
+        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
+        weighting: str = "simple", *, block_size: int, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        if block_size < 1 or context % block_size:
+            raise ValueError(f"BlockDiffusion: {block_size=} does not divide {context=}")
+        super().__init__(vocab_size, context, layers, heads, width, weighting, rng=rng)
+        self.block_size = block_size
+
+    # -- hide: some positions of each block --------------------------------------------------------
+
+    def hide(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What to hide of x (B, L): of each block as masked diffusion does of the whole."""
+        return super().hide(x.reshape(-1, self.block_size), rng).reshape(x.shape)
+
+    def weights(self, hidden: np.ndarray) -> np.ndarray:
+        """block_size / k where hidden (B, L) is true, k the number hidden in that block."""
+        return super().weights(hidden.reshape(-1, self.block_size)).reshape(hidden.shape)
+
+    # -- predict -----------------------------------------------------------------------------------
+
+    def predict(self, x: np.ndarray, hidden: np.ndarray) -> Tensor:
+        """Logits (B, L, V), given what is shown of the own block and all of the blocks before.
+
+        All blocks in one pass: it reads the hidden copy and the clean copy of x side by side.
+        """
+        L = x.shape[1]
+        copies = np.concatenate([self.q_sample(x, hidden), x], axis=1)
+        mask = side_by_side_mask(L, self.block_size)
+        return self.network(copies, mask, positions=np.tile(np.arange(L), 2))[:, :L]
+
+    # -- sampling ----------------------------------------------------------------------------------
+
+    def sample_walk(
+        self, n: int, rng: np.random.Generator, length: int | None = None,
+        steps: int | None = None, order: str = "random", counts=None,
+        known: np.ndarray | None = None, temperature: float = 1.0, top_k: int | None = None,
+        top_p: float | None = None, cache: bool = True,
+    ) -> Iterator[np.ndarray]:  # fmt: skip
+        """Every state, each (n, length), block after block; arguments as of `MaskedDiffusion`, and
+
+        Args:
+            length: tokens in all, whole blocks; the context if not given. Beyond the context: when
+                it is full, the last half (of whole blocks) is kept and read anew.
+            steps, counts: of each block that is not known.
+            cache: keep keys and values of finished blocks; the result is the same without.
+        """
+        length = self.context if length is None else length
+        window, size = Window(self.network, self.block_size), self.block_size
+        if length < 1 or length % size or (length > self.context and not window.keep):
+            came = f"got {length}, with blocks of {size} in a context of {self.context}"
+            raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
+        if steps is not None and not 1 <= steps <= size:
+            raise ValueError(f"steps: expected 1 .. {size}, the size of a block, got {steps}")
+        x = self._start(n, known, length)
+        commit = self._commit(rng, order, temperature, top_k, top_p)
+        read = window.reader(n, cache)
+        yield x
+        for start in range(0, length, size):
+            for state in self._block_walk(x, start, read, commit, steps, counts):
+                yield (x := state)
+
+    def _block_walk(self, x, start, read, commit, steps, counts) -> Iterator[np.ndarray]:
+        """The walk of masked diffusion over the block of x that begins at `start`."""
+        end = start + self.block_size
+        before, block, after = np.split(x, [start, end], axis=1)
+        hidden = (block == self.vocab_size).sum(axis=1)
+        if not hidden.any():
+            return
+        steps = None if steps is None else min(steps, hidden.max())
+
+        def predict(block, now):
+            seen = np.concatenate([before, block], axis=1)
+            return read(seen, settled=start, end=end)[:, -self.block_size :]
+
+        times = sampling.numbers_hidden(hidden, steps, counts)
+        for state in sampling.walk(block, times, predict, commit):
+            yield np.concatenate([before, state, after], axis=1)
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        x = super()._checked(x)
+        if x.shape[1] % self.block_size:
+            raise ValueError(f"x: expected whole blocks of {self.block_size}, got {x.shape}")
+        return x
+
+
+def side_by_side_mask(length: int, block_size: int) -> np.ndarray:
+    """(2L, 2L) booleans: who may look at whom in [hidden copy | clean copy].
+
+    A hidden copy's position looks at its own block, and at earlier blocks of the clean copy.
+    """
+    clean = block_mask(length, block_size)
+    own = clean & clean.T
+    return np.block([[own, clean & ~own], [np.zeros_like(own), clean]])

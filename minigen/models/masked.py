@@ -1,0 +1,184 @@
+"""Masked diffusion: tokens hidden at random, and a network that says what stands there.
+
+The absorbing state of D3PM (Austin et al. 2021), with the bound of Sahoo et al. (2024) and Shi et
+al. (2024). Training hides random positions; one step of sampling commits to some of them.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from minigen import nn, ops, sampling
+from minigen.models.markov import as_tokens
+from minigen.networks import TokenTransformer
+from minigen.tensor import Tensor, no_grad
+
+ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
+
+
+class MaskedDiffusion:
+    """A diffusion model of sequences of tokens 0 .. vocab_size - 1; token vocab_size is the mask.
+
+    Args:
+        vocab_size: V, number of different tokens.
+        context: L, how many positions there are.
+        layers, heads, width: size of the Transformer.
+        weighting: of the loss: "simple" (all hidden tokens alike) or "bound" (as they count there).
+    """
+
+    def __init__(
+        self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
+        weighting: str = "simple", *, rng: np.random.Generator,
+    ) -> None:  # fmt: skip
+        if weighting not in ("simple", "bound"):
+            raise ValueError(f'weighting: expected "simple" or "bound", got {weighting!r}')
+        self.vocab_size, self.context, self.weighting = vocab_size, context, weighting
+        self.layers, self.heads, self.width = layers, heads, width
+        self.network = TokenTransformer(
+            vocab_size, context, layers, heads, width, extra_tokens=1, rng=rng
+        )
+
+    __repr__ = nn.describe
+
+    # -- hide: some positions ----------------------------------------------------------------------
+
+    def q_sample(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """x (B, L), the mask token where `hidden` (B, L) is true."""
+        return np.where(hidden, self.vocab_size, x)
+
+    def hide(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What to hide of x (B, L), booleans: k positions of each row, k uniform on 1 .. L.
+
+        The k are spread evenly over the batch, and which positions are hidden is drawn.
+        """
+        (B, L), rng = x.shape, sampling.generator(rng)
+        u = (rng.permutation(B) + rng.random()) / B
+        k = 1 + np.floor(u * L)
+        return sampling.ranks(rng.random((B, L))) < k[:, None]
+
+    def weights(self, hidden: np.ndarray) -> np.ndarray:
+        """L / k where hidden (B, L) is true, 0 elsewhere: how a token counts in the bound.
+
+        Uniform k with L / k is uniform t with 1 / t, each position hidden with probability t,
+        after integrating over t: the same mean and less variance.
+        """
+        return hidden * (hidden.shape[1] / hidden.sum(axis=1, keepdims=True))
+
+    # -- predict -----------------------------------------------------------------------------------
+
+    def predict(self, x: np.ndarray, hidden: np.ndarray) -> Tensor:
+        """Logits (B, L, V) of every position, given x (B, L) where it is not hidden."""
+        return self.network(self.q_sample(x, hidden))
+
+    # -- loss --------------------------------------------------------------------------------------
+
+    def loss(self, x: np.ndarray, rng: np.random.Generator, *, hidden=None) -> Tensor:
+        """-log p of what is hidden, nats per token, weighted as `weighting` says.
+
+        Args:
+            x: (B, L) integer tokens, L <= context.
+            hidden: (B, L) booleans, to use instead of drawing them.
+        """
+        x = self._checked(x)
+        hidden = self.hide(x, rng) if hidden is None else hidden
+        logits, tokens = self.predict(x, hidden)[hidden], x[hidden]
+        if self.weighting == "simple":
+            return ops.cross_entropy(logits, tokens)
+        log_p = ops.log_softmax(logits)[np.arange(len(tokens)), tokens]
+        return ops.sum(log_p * (-self.weights(hidden)[hidden] / x.size))
+
+    # -- sampling ----------------------------------------------------------------------------------
+
+    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+        """n sequences (n, L): the last state of `sample_walk`, which explains `how`."""
+        *_, x = self.sample_walk(n, rng, **how)
+        return x
+
+    def sample_walk(
+        self, n: int, rng: np.random.Generator, steps: int | None = None, order: str = "random",
+        counts=None, known: np.ndarray | None = None, temperature: float = 1.0,
+        top_k: int | None = None, top_p: float | None = None,
+    ) -> Iterator[np.ndarray]:  # fmt: skip
+        """Every state from all hidden to none, each (n, L), the mask token where hidden.
+
+        Args:
+            steps: of the walk. One token a step, if not given, is exact: autoregression in a random
+                order. Several at once are drawn as if they were independent.
+            order: "random", or "confidence": the likeliest of the drawn tokens first, which is no
+                longer what the model says.
+            counts: (steps,) or (n, steps) tokens to reveal in each step, in place of `steps`.
+            known: (L,) or (n, L) tokens to keep, the mask token (vocab_size) where to fill in.
+            temperature, top_k, top_p: see `sampling.draw`.
+        """
+        x = self._start(n, known, self.context)
+        times = sampling.numbers_hidden((x == self.vocab_size).sum(axis=1), steps, counts)
+        commit = self._commit(rng, order, temperature, top_k, top_p)
+
+        def predict(x, now):
+            with no_grad():
+                return self.network(x).data
+
+        yield x
+        yield from sampling.walk(x, times, predict, commit)
+
+    def _commit(self, rng, order, temperature, top_k, top_p) -> sampling.Commit:
+        if order not in ORDERS:
+            raise ValueError(f"order: expected one of {sorted(ORDERS)}, got {order!r}")
+        draw = sampling.draw(rng, temperature, top_k, top_p)
+        return sampling.reveal(draw, rng, ORDERS[order])
+
+    def _start(self, n: int, known, length: int) -> np.ndarray:
+        known = np.full((1, length), self.vocab_size) if known is None else known
+        known = as_tokens(known, self.vocab_size + 1)
+        if n < 1 or known.shape not in ((1, length), (n, length)):
+            came = f"got {n=}, known of shape {known.shape}"
+            raise ValueError(f"sample: expected n >= 1, known ({length},) or (n, {length}); {came}")
+        return np.tile(known, (n // len(known), 1))
+
+    # -- bound -------------------------------------------------------------------------------------
+
+    def bound(self, x: np.ndarray, rng: np.random.Generator, draws: int = 8) -> np.ndarray:
+        """An unbiased estimate of a lower bound on log p of each row of x (B, L): (B,) nats.
+
+        It is the mean, over all orders, of the log-likelihood of drawing x one token at a time.
+
+        Args:
+            draws: how many independent `bounds` it is the mean of.
+        """
+        return self.bounds(x, rng, draws).mean(axis=0)
+
+    def bounds(self, x: np.ndarray, rng: np.random.Generator, draws: int = 8) -> np.ndarray:
+        """Independent estimates (draws, B): how they differ says how far to trust their mean."""
+        if draws < 1:
+            raise ValueError(f"bound: draws={draws}, expected at least 1")
+        x = self._checked(x)
+        return np.stack([self.bound_given(x, self.hide(x, rng)) for _ in range(draws)])
+
+    def bound_given(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """(L / k) sum over hidden i of log p(x_i | what is shown): (B,); its mean is the bound."""
+        with no_grad():
+            log_p = sampling.token_log_probs(self.predict(x, hidden).data, x)
+        return (self.weights(hidden) * log_p).sum(axis=1)
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        x = as_tokens(x, self.vocab_size)
+        if not x.size or x.shape[1] > self.context:
+            expected = f"tokens of shape (B, L), L at most {self.context}"
+            raise ValueError(f"{type(self).__name__}: expected {expected}, got {x.shape}")
+        return x
+
+
+def left_to_right(model: MaskedDiffusion, x: np.ndarray) -> np.ndarray:
+    """log p of each row of x (B, L) by the chain rule of the model's network: (B,) nats, L passes.
+
+    Every token given those before it, with all others hidden. This is exact, but of another model
+    than the one that `bound` is about: it shares the network, and knows only this one order.
+    """
+    x = model._checked(x)
+    log_p = np.zeros(len(x))
+    for i in range(x.shape[1]):
+        hidden = np.broadcast_to(np.arange(x.shape[1]) >= i, x.shape)
+        with no_grad():
+            logits = model.predict(x, hidden).data[:, i]
+        log_p += sampling.token_log_probs(logits, x[:, i])
+    return log_p
