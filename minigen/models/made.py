@@ -110,7 +110,8 @@ class MADE:
 
         x = np.zeros((n, self.dimensions), np.int64)
         yield x
-        yield from sampling.walk(x, (*self.order, None), predict, sampling.write(rng, temperature))
+        commit = sampling.write(rng, temperature)
+        yield from sampling.walk(x, (*self.order, None), predict, commit)
 
     # -- log_prob ----------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.nda
 
 def enlarged_states(vocab_size: int, order: int) -> int:
     """V^p, counted before anything of that size is made."""
-    if vocab_size < 1 or order < 1 or vocab_size**order > LARGEST_CHAIN:
+    if vocab_size < 1 or not 1 <= order < 63 or vocab_size**order > LARGEST_CHAIN:
         raise ValueError(
             f"expected V >= 1, order >= 1 and V^order <= {LARGEST_CHAIN} states,"
             f" got V = {vocab_size}, order = {order}"
@@ -240,7 +240,7 @@ class NGram:
         self, order: int, vocab_size: int, smoothing: str | None = "kneser-ney",
         discount: float | None = None, pseudocount: float | None = None,
     ) -> None:  # fmt: skip
-        if order < 0 or vocab_size < 1 or vocab_size ** (order + 1) >= 2**63:
+        if order < 0 or vocab_size < 1 or vocab_size ** (min(order, 62) + 1) >= 2**63:
             raise ValueError(
                 f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
             )
