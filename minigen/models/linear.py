@@ -140,9 +140,9 @@ def order_criteria(series: np.ndarray, largest: int) -> dict[str, np.ndarray]:
 class LinearAR:
     """AR(p) with an intercept, p = order: `LinearAR(order=2).fit(series)`.
 
-    coefficients (p,), lag 1 first; noise_std in the units of the series; history (p,), the last
-    values of the series, from where forecasts go on; observations, the equations of the fit (inf
-    where nothing was estimated). All are NaN before `fit`, and using them is an error.
+    coefficients (p,), lag 1 first; intercept and noise_std in the units of the series; history
+    (p,), its last values, from where forecasts go on: all NaN before `fit`, where every method that
+    needs them raises RuntimeError. observations: the equations of the fit, inf if none.
 
     A *density* (nats, and dependent on the units of x): never compare it with a probability of
     discrete data as it is.

@@ -55,7 +55,7 @@ def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.nda
 
 def enlarged_states(vocab_size: int, order: int) -> int:
     """V^p, counted before anything of that size is made."""
-    if vocab_size < 1 or order < 1 or vocab_size**order > LARGEST_CHAIN:
+    if vocab_size < 1 or not 1 <= order < 63 or vocab_size**order > LARGEST_CHAIN:
         raise ValueError(
             f"expected V >= 1, order >= 1 and V^order <= {LARGEST_CHAIN} states,"
             f" got V = {vocab_size}, order = {order}"
