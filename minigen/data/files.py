@@ -1,4 +1,4 @@
-"""A user's file as text, within bounds: what is no text is refused by name before anything is built from it."""
+"""A user's file as text: what is none, or too long, is refused before anything is built from it."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ MOST_CHARACTERS = 100_000_000  # enwik8 just fits; tokens of that many character
 
 
 def read_text(path: str | Path, encoding: str) -> str:
-    """The whole file, line ends as newlines. "utf-8-sig" leaves out the byte-order mark that Windows writes.
+    """The whole file; "utf-8-sig" leaves out the byte-order mark that Windows writes.
 
-    Raises OSError for what cannot be read, UnicodeDecodeError (a ValueError) for another encoding, ValueError for a
-    file that is too long, or binary.
+    Raises OSError for what cannot be read, UnicodeDecodeError (a ValueError) for another encoding,
+    ValueError for a file that is too long, or binary.
     """
     with open(path, encoding=encoding) as file:
         try:
