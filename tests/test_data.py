@@ -21,7 +21,7 @@ from PIL import Image
 
 import minigen as mg
 from minigen import data, evaluate
-from minigen.data import files, images, installed
+from minigen.data import images, installed
 
 FOLDER = Path(data.__file__).parent
 digits_module = sys.modules["minigen.data.digits"]
@@ -191,8 +191,8 @@ def test_a_folder_is_no_text_and_a_file_may_be_too_long(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=re.escape(tmp_path.name)):
         data.text_file(tmp_path)
     (tmp_path / "long").write_text("abcdefghijklmnop" * 100)
-    monkeypatch.setattr(files, "MOST_CHARACTERS", 1599)
     for load in (data.text_file, data.series_file):
+        monkeypatch.setattr(sys.modules[load.__module__], "MOST_CHARACTERS", 1599)
         with pytest.raises(ValueError, match="long holds more than 1,599 characters"):
             load(tmp_path / "long")
 
@@ -216,7 +216,7 @@ def test_sorted_lines_are_noticed_before_they_are_split_by_position():
     rng = np.random.default_rng(0)
     words = ["".join(rng.choice(list("abcdefgh"), 6)) for _ in range(200)]
     in_order = "\n".join(sorted(words, key=str.casefold))
-    with pytest.warns(UserWarning, match="a string: its lines are sorted.*shuffle the lines"):
+    with pytest.warns(UserWarning, match="a string: its lines are sorted.*shuffle them"):
         data.as_text(in_order)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -42,7 +42,7 @@ def digits() -> Digits:
 
 
 def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
-    """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as Gaussian models see them."""
+    """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as for Gaussian models."""
     _check_levels("to_signed", levels)
     x = np.asarray(x)
     if x.dtype.kind not in "ui":

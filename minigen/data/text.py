@@ -13,6 +13,8 @@ import numpy as np
 
 from minigen.data.files import read_text
 
+MOST_CHARACTERS = 100_000_000  # enwik8 just fits; so many tokens take 800 MB
+
 
 class Text(NamedTuple):
     """A text as read-only arrays of int64 tokens; token i stands for vocabulary[i].
@@ -85,7 +87,7 @@ def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8-s
     encoding (as UnicodeDecodeError), binary, too long, or too short for `as_text`. Takes about 16
     bytes a character.
     """
-    return as_text(read_text(path, encoding), alphabet, Path(path).name)
+    return as_text(read_text(path, encoding, MOST_CHARACTERS), alphabet, Path(path).name)
 
 
 def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text:
@@ -98,10 +100,11 @@ def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text
     """
     if alphabet not in ("a-z", "full"):
         raise ValueError(f"alphabet must be 'a-z' or 'full', got {alphabet!r}")
-    if _is_sorted(text[:1_000_000].splitlines()):  # the beginning tells
+    beginning = text[:1_000_000]
+    if _is_sorted(beginning.splitlines()):
         warnings.warn(
-            f"{source}: its lines are sorted, so the last tenth, kept for testing, has other"
-            " initials than what is trained on; where their order means nothing, shuffle the lines first",
+            f"{source}: its lines are sorted, so the last tenth, kept for testing, has"
+            " other initials than the rest; where their order means nothing, shuffle them first",
             stacklevel=2,
         )
     if alphabet == "a-z":
