@@ -1,6 +1,8 @@
-"""Figures and animations in one quiet style: readable in grey, safe for colour-blind readers, one colour a family.
+"""Figures and animations in one quiet style: readable in grey, safe for colour-blind readers, one
+colour a family.
 
-Functions return a matplotlib Figure, or a GIF that moves where a notebook shows it; nothing needs a display.
+Functions return a matplotlib Figure, or a GIF that moves where a notebook shows it; nothing needs a
+display.
 """
 
 import base64
@@ -42,12 +44,14 @@ _LOOK = {
 
 
 def style():
-    """The course's style, for figures made with matplotlib directly: `with plots.style(): figure, axes = ...`."""
+    """The course's style, for figures made with matplotlib directly: `with plots.style(): figure,
+    axes = ...`.
+    """
     return matplotlib.rc_context(_LOOK)
 
 
 class Picture(Figure):
-    """A figure that a notebook shows without pyplot, so that nothing stays open or is shown twice."""
+    """A figure that a notebook shows without pyplot: nothing stays open or is shown twice."""
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -58,10 +62,12 @@ class Picture(Figure):
 def image_grid(
     images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75
 ) -> Figure:
-    """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, `size` inches each, with a thin frame.
+    """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, `size` inches each,
+    with a thin frame.
 
-    `limits` are the values shown white and black, by default the lowest and the highest of all the images together; for
-    photographs, in which light is high, the other way round: (1, -1). The figure's `savefig` writes a file.
+    `limits` are the values shown white and black, by default the lowest and the highest of all the
+    images together; for photographs, in which light is high, the other way round: (1, -1). The
+    figure's `savefig` writes a file.
     """
     pixels = _pixels(images, limits)
     columns = min(len(pixels), columns)
@@ -84,7 +90,8 @@ def image_grid(
 def curves(
     lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = None, **settings
 ) -> Figure:
-    """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x, y, standard error).
+    """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x,
+    y, standard error).
 
     `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
     """
@@ -104,10 +111,13 @@ def curves(
 
 
 class GIF(bytes):
-    """The bytes of an animated GIF, which a notebook shows moving; `Path("walk.gif").write_bytes(gif)` keeps it."""
+    """The bytes of an animated GIF, which a notebook shows moving;
+    `Path("walk.gif").write_bytes(gif)` keeps it.
+    """
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        # nbconvert and what builds on it leave image/gif out; a browser goes by the bytes, which move as image/png too.
+        # nbconvert and what builds on it leave image/gif out; a browser goes by the bytes, which
+        # move as image/png too.
         text = base64.b64encode(self).decode()
         return {"image/gif": text, "image/png": text, "text/plain": repr(self)}
 
@@ -116,9 +126,11 @@ class GIF(bytes):
 
 
 def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: int = 32) -> GIF:
-    """One GIF of figures or of uint8 arrays (Y, X) or (Y, X, 3) of equal size; the last frame is held for a second.
+    """One GIF of figures or of uint8 arrays (Y, X) or (Y, X, 3) of equal size; the last frame is
+    held for a second.
 
-    The time between frames is equal: seconds / frames, rounded to the hundredths that a GIF knows, at least two.
+    The time between frames is equal: seconds / frames, rounded to the hundredths that a GIF knows,
+    at least two.
     """
     pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in frames]
     if not pictures:
@@ -156,7 +168,9 @@ def animate(
     size: tuple[float, float] = (3.2, 3.4),
     colours: int = 32,
 ) -> GIF:
-    """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
+    """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above
+    it.
+    """
 
     def frames() -> Iterable[Figure]:
         for index, state in enumerate(states):
@@ -174,7 +188,9 @@ def animate(
 def points(
     colour: str = DIFFUSION, limit: float = 3.0, background: np.ndarray | None = None
 ) -> Callable:
-    """A `draw` for `animate`: 2-D points (N, 2) in a square from -limit to limit, over a quiet cloud of data."""
+    """A `draw` for `animate`: 2-D points (N, 2) in a square from -limit to limit, over a quiet
+    cloud of data.
+    """
     span = (-limit, limit)
 
     def draw(axes: Axes, state: np.ndarray) -> None:
@@ -188,7 +204,7 @@ def points(
 
 
 def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
-    """A `draw` for `animate`: images as `image_grid` takes them, in one mosaic with thin borders."""
+    """A `draw` for `animate`: images as for `image_grid`, in one mosaic with thin borders."""
 
     def draw(axes: Axes, state: np.ndarray) -> None:
         pixels = _pixels(state, limits)
@@ -209,7 +225,7 @@ def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
 
 
 def _pixels(images: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
-    """Images (N, Y, X), (N, 1, Y, X) or (N, 3, Y, X) as red, green and blue in 0..1, (N, Y, X, 3)."""
+    """Images (N, Y, X) or (N, 1 or 3, Y, X) as red, green and blue in 0..1, (N, Y, X, 3)."""
     images = np.asarray(images, dtype=np.float64)
     shape = images.shape
     if images.ndim == 3:

@@ -1,4 +1,6 @@
-"""Figures and animations: what they hold, the same bytes every time, family colours that differ in grey."""
+"""Figures and animations: what they hold, the same bytes every time, family colours that differ in
+grey.
+"""
 
 import io
 import itertools
@@ -20,7 +22,9 @@ def luminance(colour: str) -> float:
 
 
 def deuteranope(colour: str) -> np.ndarray:
-    """The colour as people without the middle cones see it (Machado et al. 2009, severity 1), sRGB taken as linear."""
+    """The colour as people without the middle cones see it (Machado et al. 2009, severity 1), sRGB
+    taken as linear.
+    """
     matrix = [
         [0.367322, 0.860646, -0.227968],
         [0.280085, 0.672501, 0.047413],

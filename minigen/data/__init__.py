@@ -1,4 +1,4 @@
-"""Real data for both families, loaded without a network: what each set is, and its traps, stands in DATASHEET.md."""
+"""Real data for both families, without a network; DATASHEET.md tells their origins and traps."""
 
 from minigen.data.batching import batches, crops
 from minigen.data.densities import checkerboard, two_moons

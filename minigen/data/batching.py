@@ -1,4 +1,4 @@
-"""Endless minibatches for training: whole examples in shuffled epochs, or random crops of one long sequence."""
+"""Endless minibatches: whole examples in shuffled epochs, or random crops of one long sequence."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ import numpy as np
 
 
 def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Endless minibatches (batch_size, ...) of array (N, ...): each epoch visits the examples in a fresh order.
+    """Endless minibatches (batch_size, ...) of array (N, ...), in a fresh order each epoch.
 
-    All batches have one size: the N % batch_size examples at the end of an epoch's order are left out of that epoch.
+    All batches have one size: the N % batch_size examples at the end of an epoch's order are left
+    out of that epoch.
     """
     if not 1 <= batch_size <= len(array):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Densities in the plane to sample from, where a generative model can be seen whole: (n, rng) -> (n, 2) float32."""
+"""Densities in the plane, where a model can be seen whole: (n, rng) -> samples (n, 2) float32."""
 
 import numpy as np
 from numpy.random import Generator
@@ -17,7 +17,7 @@ def two_moons(n: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
 
 
 def checkerboard(n: int, rng: Generator) -> np.ndarray:
-    """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: a density with edges, constant at 1/8."""
+    """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: constant at 1/8, with edges."""
     column = rng.integers(4, size=n)
     row = 2 * rng.integers(2, size=n) + column % 2
     corner = np.column_stack([column, row]) - 2

@@ -1,4 +1,4 @@
-"""The UCI optical digits (Alpaydin & Kaynak 1998): 1,797 handwritten digits of 8 x 8 pixels and 17 grey levels."""
+"""The UCI optical digits (Alpaydin & Kaynak 1998): 1,797 images of 8 x 8 pixels, 17 grey levels."""
 
 import functools
 import hashlib
@@ -12,7 +12,7 @@ SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 
 
 class Digits(NamedTuple):
-    """Images are uint8 levels 0..16 of shape (N, 8, 8), labels uint8 0..9 of shape (N,); all arrays are read-only."""
+    """Images are uint8 levels 0..16, labels uint8 0..9; all arrays are read-only."""
 
     train: np.ndarray  # (1437, 8, 8)
     test: np.ndarray  # (360, 8, 8)
@@ -22,10 +22,11 @@ class Digits(NamedTuple):
 
 @functools.cache
 def digits() -> Digits:
-    """The digits in one fixed random split, from the file that ships with the package (CC BY 4.0, see DATASHEET.md).
+    """The digits in one fixed random split, from the file that ships (CC BY 4.0: DATASHEET.md).
 
-    The file's own order must not be the split: its last 360 images come from other writers, and real training images
-    would then differ from real test images. Raises OSError where the file is missing or damaged.
+    The file's own order must not be the split: its last 360 images come from other writers, and
+    real training images would then differ from real test images. Raises OSError where the file is
+    missing or damaged.
     """
     if not FILE.exists() or hashlib.sha256(FILE.read_bytes()).hexdigest() != SHA256:
         raise OSError(
@@ -41,7 +42,7 @@ def digits() -> Digits:
 
 
 def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
-    """Integer levels 0..levels-1 of any shape -> float32 of that shape in [-1, 1], as Gaussian models see them."""
+    """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as for Gaussian models."""
     _check_levels("to_signed", levels)
     x = np.asarray(x)
     if x.dtype.kind not in "ui":

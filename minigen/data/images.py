@@ -1,4 +1,4 @@
-"""Pictures that a user brings: a folder of PNG and JPEG files of any size and mode, or an array in an npz file."""
+"""Pictures that a user brings: PNG and JPEG files of any size and mode, or an array in an npz."""
 
 import contextlib
 import warnings
@@ -17,7 +17,7 @@ MOST_VALUES = 2**27  # of all pictures together; up to 16 bytes each while they 
 
 
 class Images(NamedTuple):
-    """Pictures as integers, for models of tokens, and as floats, for Gaussian models; C is 1 (grey) or 3 (colour)."""
+    """Pictures as integers, for models of tokens, and as floats; C is 1 (grey) or 3 (colour)."""
 
     levels: np.ndarray  # (N, C, Y, X) uint8, 0..levels-1, light is high
     signed: np.ndarray  # (N, C, Y, X) float32 in [-1, 1]
@@ -28,16 +28,18 @@ def image_files(
 ) -> Images:
     """The PNG and JPEG files of a folder in the order of their names, or one such file.
 
-    Pictures are turned upright as their camera says, laid on white where they are transparent, and brought to 8 bits a
-    colour. What else the folder holds, folders too, is left out with a warning.
+    Pictures are turned upright as their camera says, laid on white where they are transparent, and
+    brought to 8 bits a colour. What else the folder holds, folders too, is left out with a warning.
 
     Args:
-        size: cut out the middle square and average it down to size x size pixels; needed where sizes differ.
-        colour: None keeps three channels where any picture has colour; False takes the mean of red, green and blue.
+        size: cut out the middle square and average it down to size x size pixels; needed where
+            sizes differ.
+        colour: None keeps three channels where any picture has colour; False takes the mean of red,
+            green and blue.
         levels: 2..256, for example 17 for models of tokens.
 
-    Raises OSError for what cannot be found or is no image, ValueError for pictures that differ in size, have more than
-    50,000,000 pixels or together more than 2^27 values, and for bad arguments.
+    Raises OSError for what cannot be found or is no image, ValueError for pictures that differ in
+    size, have more than 50,000,000 pixels or together more than 2^27 values, and for bad arguments.
     """
     if size is not None and not 1 <= size <= 4096:
         raise ValueError(f"image_files: size must lie in 1..4096, got {size}")
@@ -53,10 +55,10 @@ def image_files(
 
 
 def image_array(path: str | Path, key: str | None = None, levels: int = 256) -> Images:
-    """The array of an npz file (`key` where it holds several): unsigned integers 0..levels-1, `levels` 2..256.
+    """The array of an npz file (`key` where it holds several): uint8, 0..levels-1.
 
-    Its shape is (N, Y, X), (N, 1 or 3, Y, X) or (N, Y, X, 1 or 3). Raises OSError for what is no npz file, ValueError
-    for another array, or one of more than 2^27 values.
+    Its shape is (N, Y, X), (N, 1 or 3, Y, X) or (N, Y, X, 1 or 3). Raises OSError for what is no
+    npz file, ValueError for another array, or one of more than 2^27 values.
     """
     with _decoding(path, "npz"), zipfile.ZipFile(path) as archive:
         sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
@@ -72,9 +74,9 @@ def image_array(path: str | Path, key: str | None = None, levels: int = 256) -> 
     elif array.ndim == 4 and array.shape[1] not in (1, 3):
         array = np.moveaxis(array, -1, 1)
     if array.ndim != 4 or array.shape[1] not in (1, 3) or array.dtype != np.uint8:
-        got = f"shape {array.shape}, dtype {array.dtype}"
         raise ValueError(
-            f"image_array: {path} must hold uint8 (N, Y, X), with 1 or 3 channels before or after Y, X; {got}"
+            f"image_array: {path} must hold uint8 (N, Y, X), or 1 or 3 channels beside Y, X;"
+            f" got shape {array.shape}, dtype {array.dtype}"
         )
     return Images(array, to_signed(array, levels))
 
@@ -91,7 +93,7 @@ def _picture_paths(path: Path) -> list[Path]:
         )
     if others:
         warnings.warn(
-            f"image_files: left out {len(others)} of {path} that are no PNG or JPEG files: {others[:5]}",
+            f"image_files: left out {len(others)} of {path}, no PNG or JPEG files: {others[:5]}",
             stacklevel=3,
         )
     return paths
@@ -132,7 +134,7 @@ def _picture(path: Path, size: int | None) -> np.ndarray:
 
 @contextlib.contextmanager
 def _decoding(path: str | Path, kind: str) -> Iterator[None]:
-    """A damaged file makes decoders raise whatever they stumble on: one OSError that names it instead."""
+    """One OSError that names the file, for whatever its decoder stumbles on."""
     try:
         yield
     except FileNotFoundError:

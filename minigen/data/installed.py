@@ -1,4 +1,4 @@
-"""What matplotlib brings, read where it is asked for: letters in 21 typefaces, 949 named colours, a landscape."""
+"""What matplotlib brings, read when asked for: 21 typefaces, 949 named colours, a landscape."""
 
 import functools
 import string
@@ -11,25 +11,26 @@ from minigen.data.digits import to_signed
 
 CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 FACES = """
-    DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic
-    DejaVuSerif-BoldItalic DejaVuSansMono DejaVuSansMono-Bold DejaVuSansMono-Oblique DejaVuSansMono-BoldOblique
+    DejaVuSans DejaVuSans-Bold DejaVuSans-Oblique DejaVuSans-BoldOblique
+    DejaVuSerif DejaVuSerif-Bold DejaVuSerif-Italic DejaVuSerif-BoldItalic
+    DejaVuSansMono DejaVuSansMono-Bold DejaVuSansMono-Oblique DejaVuSansMono-BoldOblique
     STIXGeneral STIXGeneralBol STIXGeneralItalic STIXGeneralBolIta cmr10 cmb10 cmss10 cmtt10 cmmi10
 """.split()
 
 
 class Glyphs(NamedTuple):
-    """1,302 images, 62 of each typeface in turn: uint8 levels 0..levels-1, ink high; both arrays are read-only."""
+    """1,302 images, 62 of each typeface in turn: levels 0..levels-1, ink high; read-only."""
 
-    images: np.ndarray  # (1302, size, size)
+    images: np.ndarray  # (1302, size, size) uint8
     labels: np.ndarray  # (1302,) index into CHARACTERS
 
 
 @functools.cache
 def glyphs(size: int = 16, levels: int = 17) -> Glyphs:
-    """21 typefaces x 62 characters, each on its baseline in a square of `size` pixels. Takes about half a second.
+    """21 typefaces x 62 characters, each on its baseline in a square of `size` pixels.
 
-    Below 12 pixels the widest touch their frame. There is no split: hold out whole families of typefaces, for
-    neighbours in weight or slant are near copies.
+    Takes about half a second. Below 12 pixels the widest touch their frame. There is no split: hold
+    out whole families of typefaces, for neighbours in weight or slant are near copies.
     """
     from matplotlib import get_data_path
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -80,10 +81,10 @@ class Landscape(NamedTuple):
 
 @functools.cache
 def landscape() -> Landscape:
-    """The elevation map among matplotlib's sample files, or where a packager left it out `fractal_landscape`.
+    """The elevation map among matplotlib's sample files; where it is left out, a computed one.
 
-    `source` says which. From 4 to 86 cycles across, the map's power falls as f^-3.98 (least squares under a Hann
-    window; -3.3 up to 43 cycles, steeper above), the other's as f^-4 by construction.
+    `source` says which. From 4 to 86 cycles across, the map's power falls as f^-3.98 (least squares
+    under a Hann window; -3.3 up to 43 cycles, steeper above), the other's as f^-4 by construction.
     """
     from matplotlib.cbook import get_sample_data
 
@@ -96,9 +97,9 @@ def landscape() -> Landscape:
 
 
 def fractal_landscape(height: int, width: int, exponent: float, seed: int = 0) -> np.ndarray:
-    """A Gaussian field (height, width) whose power falls as frequency^-exponent; mean 531, standard deviation 162.
+    """A Gaussian field (height, width) whose power falls as frequency^-exponent.
 
-    These are the map's. The field is periodic, which a map is not.
+    Mean 531 and standard deviation 162 are the map's. The field is periodic, which a map is not.
     """
     noise = np.random.default_rng(seed).standard_normal((height, width))
     across = np.fft.rfftfreq(width)

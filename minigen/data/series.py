@@ -1,4 +1,4 @@
-"""Time series: six classics that ship with the package, from Yule's sunspots (1927) on, and any CSV file."""
+"""Time series: six classics that ship, from Yule's sunspots (1927) on, and any CSV file."""
 
 import calendar
 import csv
@@ -14,20 +14,21 @@ import numpy as np
 
 from minigen.data.files import read_text
 
+MOST_CHARACTERS = 10_000_000  # some 500,000 rows; they take 300 MB while they are read
 MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 
 class Series(NamedTuple):
-    """A time series; both arrays are float64, read-only, and of shape (L,). NaN is a missing value."""
+    """A time series: read-only float64 arrays of shape (L,). NaN is a missing value."""
 
-    time: np.ndarray  # years; a month is a twelfth, so March 1949 is 1949.1667
+    time: np.ndarray  # years; March 1949 is 1949.1667
     values: np.ndarray
     source: str
 
 
 @functools.cache
 def series(name: str) -> Series:
-    """One of "yule", "sunspots", "nile", "lynx", "air_passengers", "co2": see DATASHEET.md for units and traps."""
+    """ "yule", "sunspots", "nile", "lynx", "air_passengers" or "co2": see DATASHEET.md."""
     files = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.csv"))}
     if name not in files:
         raise ValueError(f"series: name must be one of {list(files)}, got {name!r}")
@@ -42,17 +43,19 @@ def series_file(
 ) -> Series:
     """A CSV file of times and values, with or without a header, put in the order of its times.
 
-    Times are numbers, 1949-03, 2024-01-31 or 2024-01-31 12:00. Fields are parted by semicolons, tabs or commas; where
-    commas do not part them, 1,5 is read as 1.5. Empty, NA, NaN, null and None are missing values. Lines that begin
-    with # say where the data came from.
+    Times are numbers, 1949-03, 2024-01-31 or 2024-01-31 12:00. Fields are parted by semicolons,
+    tabs or commas; where commas do not part them, 1,5 is read as 1.5. Empty, NA, NaN, null and None
+    are missing values. Lines that begin with # say where the data came from.
 
     Args:
-        column: name of the values (a position from 0 where there is no header); needed beyond two columns.
+        column: name of the values (a position from 0 where there is no header); needed beyond two
+            columns.
         time: name or position of the times; the first column if not given.
 
-    Raises OSError, or ValueError showing the row.
+    Raises OSError, or ValueError showing the row; for more than 10,000,000 characters too.
     """
-    lines = [line for line in read_text(path, encoding).split("\n") if line.strip()]
+    text = read_text(path, encoding, MOST_CHARACTERS)
+    lines = [line for line in text.split("\n") if line.strip()]
     comments = [line.lstrip("# ") for line in lines if line.startswith("#")]
     rows = list(_rows([line for line in lines if not line.startswith("#")], path))
     if not rows:
@@ -100,8 +103,8 @@ def _choose(names: list, column: str | int | None, time: str | int | None, path)
     for argument, name in (("time", time), ("column", column)):
         if names.count(name) != 1:
             raise ValueError(
-                f"series_file: {path} has the columns {names}; column= chooses the values and time= the times"
-                f" (the first if not given), got {argument}={name!r}"
+                f"series_file: {path} has the columns {names}; column= chooses the values, time="
+                f" the times (the first if not given), got {argument}={name!r}"
             )
     return names.index(time), names.index(column)
 
@@ -125,7 +128,7 @@ def _number(text: str) -> float:
 
 
 def _year(text: str) -> float:
-    """A number as it is; a date in years, of which a month is a twelfth and a day its share of the month."""
+    """A number as it is; a date in years: a month is a twelfth, a day its share of the month."""
     if not re.match(r"\d{4}[-/]", text):
         return _number(text)
     iso = text.replace("/", "-")

@@ -13,12 +13,15 @@ import numpy as np
 
 from minigen.data.files import read_text
 
+MOST_CHARACTERS = 100_000_000  # enwik8 just fits; so many tokens take 800 MB
+
 
 class Text(NamedTuple):
-    """A text as tokens: train and test are read-only int64 arrays, and token i stands for vocabulary[i].
+    """A text as read-only arrays of int64 tokens; token i stands for vocabulary[i].
 
-    source says where the text came from (and the Python version, where it depends on that); sha256 is the hash of
-    the whole text after cleaning, train and test together. Record both beside every figure taken on it.
+    source says where the text came from (and the Python version, where it depends on that); sha256
+    is the hash of the whole text after cleaning, train and test together. Record both beside every
+    figure taken on it.
     """
 
     train: np.ndarray  # (L,)
@@ -28,15 +31,18 @@ class Text(NamedTuple):
     sha256: str
 
     def encode(self, text: str) -> np.ndarray:
-        """Characters -> tokens (L,). Raises ValueError for a character that is not in the vocabulary."""
+        """Characters -> tokens (L,). Raises ValueError for one that is not in the vocabulary."""
         return _encode(text, self.vocabulary)
 
     def decode(self, tokens: np.ndarray) -> str:
         """Tokens (L,) or (1, L), as one sample comes -> characters.
 
-        Raises IndexError for a token outside the vocabulary, ValueError for several rows or what is no token.
+        Raises IndexError for a token outside the vocabulary, ValueError for several rows or what is
+        no token.
         """
-        tokens = np.asarray(tokens, dtype=None if np.size(tokens) else np.int64)
+        tokens = np.asarray(tokens)
+        if tokens.size == 0:
+            return ""
         if tokens.ndim == 2 and len(tokens) == 1:
             tokens = tokens[0]
         if tokens.ndim != 1 or tokens.dtype.kind not in "ui":
@@ -45,7 +51,7 @@ class Text(NamedTuple):
                 f" got shape {tokens.shape}, dtype {tokens.dtype}"
             )
         last = len(self.vocabulary) - 1
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() <= last:
+        if not 0 <= tokens.min() <= tokens.max() <= last:
             raise IndexError(
                 f"decode: tokens must lie in 0..{last}, got {tokens.min()}..{tokens.max()}"
             )
@@ -54,11 +60,12 @@ class Text(NamedTuple):
 
 @functools.cache
 def python_manual(alphabet: str = "a-z") -> Text:
-    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters; it differs by version.
+    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters; it
+    differs by version.
 
-    A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position, or the test part
-    would be full of text seen in training. Where an interpreter comes without the module, the docstrings of its
-    standard library stand in, and source says so.
+    A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position,
+    or the test part would be full of text seen in training. Where an interpreter comes without the
+    module, the docstrings of its standard library stand in, and source says so.
     """
     try:
         from pydoc_data.topics import topics
@@ -76,25 +83,28 @@ def python_manual(alphabet: str = "a-z") -> Text:
 def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8-sig") -> Text:
     """Any text file of at most 100,000,000 characters. Repeated paragraphs stay: see drop_repeats.
 
-    Raises OSError for a file that cannot be read, ValueError for one that is not text in this encoding (as
-    UnicodeDecodeError), binary, too long, or too short for `as_text`. Takes about 16 bytes a character.
+    Raises OSError for a file that cannot be read, ValueError for one that is not text in this
+    encoding (as UnicodeDecodeError), binary, too long, or too short for `as_text`. Takes about 16
+    bytes a character.
     """
-    return as_text(read_text(path, encoding), alphabet, Path(path).name)
+    return as_text(read_text(path, encoding, MOST_CHARACTERS), alphabet, Path(path).name)
 
 
 def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text:
     """Any string as tokens: its first nine tenths to train, its last tenth to test.
 
-    The split is by position: a shuffled one would test on neighbours of what was trained on. Sorted lines, a word list
-    for example, are warned of: their last tenth has other initials than what was trained on. alphabet "a-z" keeps 27
-    symbols (lower-case letters, everything else becomes one space); "full" keeps every character that occurs.
+    The split is by position: a shuffled one would test on neighbours of what was trained on. Sorted
+    lines, a word list for example, are warned of: their last tenth has other initials than what was
+    trained on. alphabet "a-z" keeps 27 symbols (lower-case letters, everything else becomes one
+    space); "full" keeps every character that occurs.
     """
     if alphabet not in ("a-z", "full"):
         raise ValueError(f"alphabet must be 'a-z' or 'full', got {alphabet!r}")
-    if _is_sorted(text[:1_000_000].splitlines()):  # the beginning tells
+    beginning = text[:1_000_000]
+    if _is_sorted(beginning.splitlines()):
         warnings.warn(
-            f"{source}: its lines are sorted, and the last tenth is kept for testing, so the test is on other initials"
-            " than the training; where the order means nothing, shuffle the lines first",
+            f"{source}: its lines are sorted, so the last tenth, kept for testing, has"
+            " other initials than the rest; where their order means nothing, shuffle them first",
             stacklevel=2,
         )
     if alphabet == "a-z":
