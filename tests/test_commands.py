@@ -1,4 +1,4 @@
-"""The command line: what it refuses before the work, what it draws, and what a Ctrl-C or a closed stream leaves."""
+"""The command line: what it refuses, what it draws, what a Ctrl-C or a closed stream leaves."""
 
 import json
 import os
@@ -219,6 +219,9 @@ REFUSED = [
     (gpt, {"vocabulary": "abc"}, [], "3 symbols, the GPT 5"),
     (gpt, {"vocabulary": 5}, [], "model.json: expected"),
     (gpt, [], [], "model.json: expected"),
+    (gpt, {"shape": [4, 0]}, [], "model.json: expected"),
+    (gpt, {"shape": "44"}, [], "model.json: expected"),
+    (unet, {}, ["--shape", "8", "8", "--steps", "2"], "--shape does not apply"),
     (gpt, PIXELS, ["--prompt", "a"], "--prompt does not apply"),
     (gpt, PIXELS, ["--label", "1"], "--label does not apply"),
     (gpt, {}, ["--shape", "3", "3"], "16 tokens"),
@@ -279,7 +282,7 @@ def test_who_wins_and_why():
 
 
 def test_a_large_alphabet_does_not_fill_the_memory():
-    """2,000 symbols, 60,000 characters: counting and training stay far below a table of pairs, 32 MB.
+    """2,000 symbols, 60,000 characters: counting and training need less than a table of pairs.
 
     Scoring the test part is the models' own promise, see their rooms.
     """

@@ -1,4 +1,4 @@
-"""The main job, in seconds instead of minutes: the files are there, and the table says what was measured."""
+"""The main job in seconds: the files are there, and the table says what was measured."""
 
 import json
 import os

@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_bits():
     assert train() == train()
 
 
-# -- continuing --------------------------------------------------------------------------------------------------------
+# -- continuing ------------------------------------------------------------------------------------
 
 
 def test_start_goes_on_with_step_numbers_batches_and_learning_rate():
@@ -172,7 +172,7 @@ def test_batches_that_share_the_generator_cannot_be_skipped_and_say_so():
     )  # at the start
 
 
-# -- what is not a number ----------------------------------------------------------------------------------------------
+# -- what is not a number --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -220,7 +220,7 @@ def test_a_parameter_that_is_not_a_number_is_found_in_the_next_loss():
     assert model.offset.item() == 0
 
 
-# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+# -- Ctrl-C ----------------------------------------------------------------------------------------
 
 
 class Interrupted(Line):
@@ -270,7 +270,7 @@ def test_it_trains_in_a_thread_where_signals_cannot_be_caught():
     assert steps == [1, 2, 3]
 
 
-# -- the bar -----------------------------------------------------------------------------------------------------------
+# -- the bar ---------------------------------------------------------------------------------------
 
 
 def test_the_bar_shows_loss_speed_and_time_left_and_leaves_nothing(capsys):
@@ -286,7 +286,7 @@ def test_the_bar_shows_loss_speed_and_time_left_and_leaves_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

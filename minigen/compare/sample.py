@@ -38,25 +38,8 @@ LENGTH = 200  # where a model needs a length and none is given
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = terminal.Parser("sample", __doc__, "CHECKPOINT")
-    parser.add_argument(
-        "checkpoint", type=Path, help="a file of mg.save, such as runs/digits/gpt.npz"
-    )
-    parser.add_argument("-n", type=terminal.whole(1), help="how many (40; of a text 1)")
-    for name, (kind, about) in HOW.items():
-        parser.add_argument("--" + name.replace("_", "-"), type=kind, help=about)
-    parser.add_argument(
-        "--shape", type=terminal.whole(1), nargs=2, metavar=("Y", "X"), help="tokens are pixels"
-    )
-    parser.add_argument("--gif", action="store_true", help="the walk as a GIF, too")
-    parser.add_argument(
-        "--seed", type=terminal.whole(0), default=0, help="of the random numbers (0)"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="the file to write (CHECKPOINT's name with _samples.png)"
-    )
+    parser = arguments()
     options = parser.parse_args(argv)
-
     with parser.refusing():
         model = mg.load(options.checkpoint)
         about = meaning(options.checkpoint, options.shape)
@@ -64,39 +47,78 @@ def main(argv: list[str] | None = None) -> int:
     how = {name: getattr(options, name) for name in HOW if getattr(options, name) is not None}
     if refused := refusal(model, how, vocabulary, options.gif):
         parser.error(refused)
-    if options.out is None and vocabulary is None:
-        options.out = options.checkpoint.with_name(options.checkpoint.stem + "_samples.png")
-    if options.out is not None:
-        parser.folder(options.out.parent)
-        if options.out.is_dir() or options.out.suffix not in (
-            (".txt",) if vocabulary else (".png",)
-        ):
-            ending = "name.txt" if vocabulary else "name.png"
-            parser.error(f"--out: expected a file {ending}, got {options.out}")
-
+    out = place(parser, options, ".png" if vocabulary is None else ".txt")
     rng = np.random.default_rng(options.seed)
-    n = options.n or (1 if vocabulary else 40)
     with parser.refusing():
-        if "prompt" in how:
-            how["prompt"] = encoded(how["prompt"], vocabulary)
-        takes = parameters(model)
-        if "length" in takes and (vocabulary or takes["length"].default is inspect.Parameter.empty):
-            how["length"] = len(how.get("prompt", ())) + how.get("length", LENGTH)
+        how = completed(model, how, vocabulary)
+        n = options.n or (40 if vocabulary is None else 1)
         states = draw_states(model, n, rng, how, options.gif)
-        if vocabulary is not None:
-            write_texts(states[-1], vocabulary, options.out)
+        if options.shape is not None and states[-1].dtype.kind == "f":
+            parser.error(f"--shape does not apply to this {type(model).__name__}: it has its own")
+        if vocabulary is None:
+            draw_files(model, about, states, out, options)
         else:
-            draw_files(model, about, states, options)
+            write_texts(states[-1], vocabulary, out)
     return 0
+
+
+def arguments() -> terminal.Parser:
+    parser = terminal.Parser("sample", __doc__, "CHECKPOINT")
+    add, count = parser.add_argument, terminal.whole(1)
+    add("checkpoint", type=Path, help="a file of mg.save, such as runs/digits/gpt.npz")
+    add("-n", type=count, help="how many (40; of a text 1)")
+    for name, (kind, about) in HOW.items():
+        add(flag(name), type=kind, help=about)
+    add("--shape", type=count, nargs=2, metavar=("Y", "X"), help="tokens are pixels of such images")
+    add("--gif", action="store_true", help="the walk as a GIF, too")
+    add("--seed", type=terminal.whole(0), default=0, help="of the random numbers (0)")
+    add(
+        "--out",
+        type=Path,
+        help="the file to write: name.png (NAME_samples.png), of a text name.txt",
+    )
+    return parser
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def meaning(path: Path, shape: list[int] | None) -> dict:
     """What the numbers of the model are: the JSON beside it, or {"shape": ...} as given."""
     beside = path.with_suffix(".json")
     about = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    if not isinstance(about, dict) or not isinstance(about.get("vocabulary", ""), str):
-        raise ValueError(f'{beside}: expected {{"vocabulary": "abc..."}} or {{"shape": [Y, X]}}')
-    return about if shape is None else {"shape": shape}
+    about = about if shape is None else {"shape": shape}
+    if isinstance(about, dict):
+        vocabulary, pixels = about.get("vocabulary", ""), about.get("shape", [1, 1])
+        counts = isinstance(pixels, list) and all(isinstance(k, int) and k > 0 for k in pixels)
+        if isinstance(vocabulary, str) and counts and len(pixels) == 2:
+            return about
+    raise ValueError(f'{beside}: expected {{"vocabulary": "abc..."}} or {{"shape": [Y, X]}}')
+
+
+def place(parser: terminal.Parser, options: argparse.Namespace, ending: str) -> Path | None:
+    """The file to write, its folder made; None for a text that is only shown."""
+    out = options.out
+    if out is None and ending == ".txt":
+        return None
+    if out is None:
+        out = options.checkpoint.with_name(options.checkpoint.stem + "_samples.png")
+    if out.is_dir() or out.suffix != ending:
+        parser.error(f"--out: expected a file name{ending}, got {out}")
+    parser.folder(out.parent)
+    return out
+
+
+def completed(model, how: dict, vocabulary: str | None) -> dict:
+    """The prompt in tokens; a length, the prompt counted, where the model or a text needs one."""
+    takes = parameters(model)
+    if "prompt" in how:
+        how = {**how, "prompt": encoded(how["prompt"], vocabulary)}
+    if "length" in takes and (vocabulary or takes["length"].default is inspect.Parameter.empty):
+        written = how.get("length", LENGTH)
+        how = {**how, "length": len(how.get("prompt", ())) + written}
+    return how
 
 
 def parameters(model) -> dict[str, inspect.Parameter]:
@@ -112,10 +134,10 @@ def refusal(model, how: dict, vocabulary: str | None, gif: bool) -> str | None:
     kind, takes = type(model).__name__, [name for name in parameters(model) if name in HOW]
     if "prompt" in takes and vocabulary is None:
         takes.remove("prompt")  # a text, which needs a vocabulary
-    flags = ", ".join("--" + name.replace("_", "-") for name in takes) or "none"
+    flags = ", ".join(map(flag, takes)) or "none"
     for name in how:
         if name not in takes:
-            return f"--{name.replace('_', '-')} does not apply to this {kind}; what does: {flags}"
+            return f"{flag(name)} does not apply to this {kind}; what does: {flags}"
     if gif and (vocabulary is not None or not hasattr(model, "sample_walk")):
         return f"--gif does not apply to this {kind}: there is no walk of pictures"
     symbols = getattr(model, "vocab_size", None)
@@ -149,16 +171,16 @@ def write_texts(tokens: np.ndarray, vocabulary: str, out: Path | None) -> None:
     terminal.say(text)
 
 
-def draw_files(model, about: dict, states: list[np.ndarray], options: argparse.Namespace) -> None:
+def draw_files(model, about: dict, states, out: Path, options: argparse.Namespace) -> None:
     from minigen.compare import draw  # matplotlib: only where it is needed
 
     samples = states[-1]
     symbols = getattr(model, "vocab_size", getattr(model, "levels", None))
     drawing = draw.drawing(samples, about.get("shape"), symbols)
     panel = draw.Panel(f"{len(samples)} samples: {options.checkpoint.stem}", drawing, states)
-    draw.picture([panel]).savefig(options.out, dpi=130)
-    terminal.say(f"Wrote {options.out}")
+    draw.picture([panel]).savefig(out, dpi=130)
+    terminal.say(f"Wrote {out}")
     if options.gif:
-        walk = options.out.with_suffix(".gif")
+        walk = out.with_suffix(".gif")
         walk.write_bytes(draw.walks([panel]))
         terminal.say(f"Wrote {walk}")
