@@ -100,7 +100,7 @@ class Schedule:
         return np.arange(steps + 1) / steps
 
     def betas(self, steps: int) -> np.ndarray:
-        """beta_i = 1 - alpha_bar(t_i) / alpha_bar(t_(i-1)) of a chain, i = 1 .. steps (DDPM eq. 2)."""
+        """beta_i = 1 - alpha_bar(t_i) / alpha_bar(t_(i-1)), i = 1 .. steps (DDPM eq. 2)."""
         alpha_bar = self.alpha_bar(self.grid(steps))
         return 1 - alpha_bar[1:] / alpha_bar[:-1]
 

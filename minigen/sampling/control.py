@@ -25,7 +25,7 @@ def guidance(conditional: Denoise, unconditional: Denoise, guidance_scale: float
 def inpaint(
     commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=None, noise=None
 ) -> Commit:
-    """Any step rule, after which the known pixels (mask true) are put back, noised to the new level.
+    """Any step rule, after which the known pixels (mask true) are put back, noised alike.
 
     What RePaint does without its resampling (Lugmayr et al. 2022, eq. 8). At t = 0 they are put
     back exactly.

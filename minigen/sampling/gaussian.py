@@ -1,4 +1,4 @@
-"""Gaussian steps: what one step of a diffusion model commits to, each a commit(x, clean, now, after).
+"""Gaussian steps: what one step of diffusion commits to, each a commit(x, clean, now, after).
 
 They follow DDPM (Ho et al. 2020), DDIM (Song, Meng & Ermon 2021), the probability-flow ODE (Song et
 al. 2021; Karras et al. 2022) and DPM-Solver++ (Lu et al. 2022). Where a step draws, it takes `rng`,
@@ -50,7 +50,7 @@ def from_noise(
 def ancestral(
     schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
 ) -> Commit:
-    """Draw x_after from q(x_after | x_now, clean), clean as predicted (DDPM eq. 7, 11), on any grid.
+    """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11).
 
     variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they
     were N(0, I). The last step, to t = 0, adds no noise.
@@ -130,7 +130,7 @@ def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None =
 
 
 def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
-    """The classical rule of fourth order for dx/dt = slope(x, t), which the walk should `predict`."""
+    """The classical rule of fourth order for dx/dt = slope(x, t): `predict` is that slope."""
 
     def commit(x, first, now, after):
         h, middle = spread(after - now, x), (now + after) / 2
