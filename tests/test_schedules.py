@@ -135,7 +135,8 @@ def test_velocity_by_hand():
     schedule = flow()  # alpha = 0.75, sigma = 0.25 at t = 1/4
     clean, noise = np.array([[2.0]]), np.array([[-1.0]])
     assert schedule.noisy(clean, noise, 0.25) == 0.75 * 2 - 0.25
-    assert schedule.target(clean, noise, 0.25, "velocity") == 0.75 * -1 - 0.25 * 2
+    got = schedule.target(clean, noise, 0.25, "velocity")  # of x_t / sqrt(0.625), along its circle
+    assert got[0, 0] == pytest.approx((0.75 * -1 - 0.25 * 2) / math.sqrt(0.625), rel=1e-12)
 
 
 def test_without_signal_the_clean_prediction_stays_finite():
@@ -237,9 +238,9 @@ def test_bad_arguments_are_named():
         cosine().noisy(x, x, np.array([0.1, 0.2]))
     with pytest.raises(TypeError, match="uint8"):
         cosine().noisy(np.zeros((3, 2), dtype=np.uint8), x, 0.5)
-    with pytest.raises(ValueError, match="steps must be at least 1"):
+    with pytest.raises(ValueError, match="steps must be a whole number from 1"):
         cosine().grid(0)
-    with pytest.raises(ValueError, match="steps must be at least 1"):
+    with pytest.raises(ValueError, match="steps must be a whole number from 1"):
         linear(steps=0)
 
 

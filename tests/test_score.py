@@ -116,7 +116,7 @@ def test_the_divergence_of_a_network_is_the_trace_of_its_jacobian_and_leaves_no_
         generator(1).standard_normal((4, 3)),
         nn.parameters(net),
     )
-    score, curvature = model._score_and_curvature(x, 0.4, np.eye(3)[None])
+    score, curvature = model._score_and_curvature(model._without_gradients(), x, 0.4, np.eye(3)[None])
     np.testing.assert_allclose(score, model.score(x, 0.4), atol=1e-6)
     for j in range(3):
         step = 1e-2 * np.eye(3)[j]

@@ -1,80 +1,104 @@
-"""ScoreSDE: which way is uphill in log density, at every noise level (Song et al. 2021; Song & Ermon 2019).
+"""ScoreSDE: which way is uphill in log density, at every noise level (Song et al. 2021).
 
-The continuous-time twin of `ddpm`: noise grows along the equation dx = f x dt + g dw, and the score, the gradient of
-log p_t(x), is all it takes to go back: by a stochastic equation, by an ordinary one, or by Langevin steps. The ordinary
-one moves every point without chance, so it also carries the density along: a likelihood. Equation numbers are those of
-Song et al. (2021).
+The continuous-time twin of `ddpm`, after Song & Ermon (2019): noise grows along dx = f x dt + g dw,
+and the score, the gradient of log p_t(x), is all it takes to go back: by a stochastic equation, by
+an ordinary one, or by Langevin steps. The ordinary one moves every point without chance, so it also
+carries the density along: a likelihood. Equation numbers are those of Song et al. (2021).
 """
 
-import contextlib
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from minigen import nn, ops, sampling
-from minigen.schedules import Schedule, spread, variance_preserving
+from minigen.randomness import even_draws, generator
+from minigen.schedules import Schedule, checked, log_normal, spread, variance_preserving
 from minigen.tensor import Tensor, no_grad
 
-FIRST_TIME = 1e-5  # where a network's training and likelihood start: at t = 0 the score of data may be infinite
-EXACT_DIMENSIONS = 16  # up to here the divergence is computed exactly, one probe a dimension
+FIRST_TIME = 1e-5  # of a network's training and likelihood: at t = 0 the score may be infinite
+LEAST_SIGNAL = 1e-3  # alpha at t = 1, which the score is divided by to see the clean thing
+EXACT_DIMENSIONS = 16  # up to here the divergence is exact, one probe a dimension
 
 
 class ScoreSDE:
     """A score-based model of densities, with the likelihood of its probability-flow ODE.
 
-    Up to EXACT_DIMENSIONS dimensions there is `log_prob`, exact for this model up to the steps of the integrator.
-    Beyond, the method is not there (`hasattr` is false), only its unbiased estimate: `bound`. For grey levels put
-    `evaluate.Dequantized` around the model: then it is a bound on their probability.
+    Up to EXACT_DIMENSIONS dimensions there is `log_prob`, exact for this model up to the steps of
+    the integrator. Beyond, the method is not there (`hasattr` is false), only its unbiased
+    estimate: `bound`. For grey levels put `evaluate.Dequantized` around the model: then it is a
+    bound on their probability.
 
     Args:
-        net: called as net(x, t), see `minigen.networks`; x comes with variance near 1, and the output, scaled by
-            -1 / sigma(t), is the score: so it is the noise that the network learns to see, as in a DDPM with
-            predict="noise". `net.shape` is the shape of one example. Or an oracle with `score(x, t)` in its place.
-        schedule: variance_preserving() if not given; or variance_exploding().
+        net: called as net(x, t), see `minigen.networks`; x comes with variance near 1, and the
+            output, scaled by -1 / sigma(t), is the score: so it is the noise that the network
+            learns to see, as in a DDPM with predict="noise". `net.shape` is the shape of one
+            example. Or an oracle with `score(x, t)` in its place.
+        schedule: variance_preserving() if not given; or variance_exploding(), or linear(). Not
+            cosine() or flow(): they end with (almost) no signal, where the drift f = d log alpha /
+            dt has no limit, and the score, which is divided by alpha, tells nothing of the clean
+            thing.
     """
 
+    METHODS = ("ode", "sde", "langevin")
     density = True
 
     def __init__(self, net, schedule: Schedule | None = None) -> None:
-        self.net, self.schedule = net, schedule or variance_preserving()
+        schedule = variance_preserving() if schedule is None else checked(schedule, "ScoreSDE")
+        if schedule.alpha(1.0) < LEAST_SIGNAL:
+            serve = "variance_preserving, variance_exploding and linear serve"
+            raise ValueError(f"ScoreSDE: {schedule} ends with too little signal: {serve}")
+        self.net, self.schedule = net, schedule
         self._oracle = hasattr(net, "score")
 
-    # -- training ------------------------------------------------------------------------------------------------------
+    __repr__ = nn.describe
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator, *, t=None, noise=None) -> Tensor:
-        """Denoising score matching (eq. 7, weight sigma^2) of x (B, *shape): mean |sigma score(x_t) + noise|^2.
+    # -- hide --------------------------------------------------------------------------------------
 
-        The score of q(x_t | x) is -noise / sigma; its average over all x that could be behind x_t, which is what the
-        least squares find, is the score of p_t (Vincent 2011). t (B,) and noise like x may be handed in.
-        """
-        if t is None:  # spread evenly over the batch
-            t = FIRST_TIME + (1 - FIRST_TIME) * ((rng.random() + np.arange(len(x)) / len(x)) % 1)
-        noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
-        return ops.mse_loss(self._noise(self.schedule.noisy(x, noise, t), t), noise)
+    def q_sample(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+        """x_t = alpha(t) clean + sigma(t) noise: the forward equation at t (eq. 29)."""
+        return self.schedule.noisy(clean, noise, t)
 
-    def _noise(self, x, t) -> Tensor:
-        """What the network sees as noise in x (B, *shape), -sigma score."""
-        scale = (
-            self.schedule.alpha(t) ** 2 + self.schedule.sigma(t) ** 2
-        ) ** -0.5  # 1 for variance_preserving
-        return self.net(
-            x * np.reshape(scale, scale.shape + (1,) * (x.ndim - scale.ndim)).astype(x.dtype), t
-        )
+    # -- predict -----------------------------------------------------------------------------------
+
+    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+        """E[clean | x_t] by Tweedie's formula, (x + sigma^2 score) / alpha, shaped like x."""
+        noise = -spread(self.schedule.sigma(t), x) * self.score(x, t)
+        return self.schedule.clean(noise, x, t, "noise")
 
     def score(self, x: np.ndarray, t) -> np.ndarray:
         """Gradient of log p_t at x (B, *shape), t > 0 a scalar or (B,): shaped like x."""
         if self._oracle:
             return self.net.score(x, t)
+        if not np.all(np.asarray(t) > 0):
+            raise ValueError(f"score: a network knows it for t > 0 only, got t = {t}")
         with no_grad():
-            return self._noise(x.astype(np.float32), t).data / -spread(self.schedule.sigma(t), x)
+            noise = self._noise(self.net, x.astype(np.float32), t).data
+        return noise / -spread(self.schedule.sigma(t), x)
 
-    def denoise(self, x: np.ndarray, t) -> np.ndarray:
-        """E[clean | x_t] by Tweedie's formula (x + sigma^2 score) / alpha: what `minigen.sampling` asks for."""
-        return (x + spread(self.schedule.sigma(t) ** 2, x) * self.score(x, t)) / spread(
-            self.schedule.alpha(t), x
-        )
+    def _noise(self, net, x_t, t) -> Tensor:
+        """What the network sees as noise in x_t (B, *shape), array or Tensor: -sigma score."""
+        return net(self.schedule.scaled(x_t, t), t)
 
-    # -- sampling ------------------------------------------------------------------------------------------------------
+    # -- loss --------------------------------------------------------------------------------------
+
+    def loss(self, x: np.ndarray, rng: np.random.Generator, *, t=None, noise=None) -> Tensor:
+        """Denoising score matching (eq. 7, weight sigma^2): mean |sigma score(x_t) + noise|^2.
+
+        The score of q(x_t | x) is -noise / sigma; its average over all x that could be behind x_t,
+        which is what the least squares find, is the score of p_t (Vincent 2011). x is (B, *shape);
+        t (B,) and noise like x may be handed in.
+        """
+        generator(rng, "ScoreSDE.loss")
+        if self._oracle:
+            oracle = type(self.net).__name__
+            raise TypeError(f"ScoreSDE.loss: {oracle} is an oracle: nothing to train")
+        if t is None:
+            t = FIRST_TIME + (1 - FIRST_TIME) * even_draws(len(x), rng)
+        noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
+        return ops.mse_loss(self._noise(self.net, self.q_sample(x, noise, t), t), noise)
+
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
         """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
@@ -82,47 +106,35 @@ class ScoreSDE:
         return x
 
     def sample_walk(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        method: str = "ode",
-        steps: int = 200,
+        self, n: int, rng: np.random.Generator, method: str = "ode", steps: int = 200,
         noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:
+    ) -> Iterator[np.ndarray]:  # fmt: skip
         """Every state from noise to the sample, each (n, *shape).
 
         Args:
-            method: "ode" (eq. 13, by Heun's rule), "sde" (eq. 6, by Euler and Maruyama's), or "langevin".
+            method: "ode" (eq. 13, by Heun's rule), "sde" (eq. 6, Euler and Maruyama's) or
+            "langevin".
             steps: of the walk, even in t.
             noise: (n, *shape) standard normal, to start from instead of drawing it.
         """
-        rules = {
-            "ode": lambda: sampling.heun(self.schedule, self.denoise),
-            "sde": lambda: sampling.euler_maruyama(self.schedule, rng),
-            "langevin": lambda: sampling.langevin(self.schedule, self.denoise, rng),
-        }
-        if method not in rules:
-            raise ValueError(f"sample: method must be one of {sorted(rules)}, got {method!r}")
-        x = rng.standard_normal((n, *self.net.shape)) if noise is None else noise
-        x = x * x.dtype.type(self.schedule.prior_std)
-        times = self.schedule.grid(steps)[::-1]
-        yield x
-        yield from sampling.walk(x, times, self.denoise, rules[method]())
+        return sampling.from_noise(
+            (n, *self.net.shape), self.schedule, self.denoise, rng,
+            method=method, offered=self.METHODS, steps=steps, noise=noise, dtype=np.float64,
+        )  # fmt: skip
 
-    # -- likelihood by the ODE, eq. 39 ---------------------------------------------------------------------------------
+    # -- log_prob, bound: by the ODE, eq. 39 -------------------------------------------------------
 
     @property
     def log_prob(self) -> Callable:
         """log_prob(x, steps=100, prior=None): exact log density of x (B, *shape), (B,) nats.
 
-        `prior(x_1)` (B,) is the log density at t = 1, N(0, prior_std^2) if not given; with the true one of an oracle,
-        what is left of the error shows what that approximation costs.
+        `prior(x_1)` (B,) is the log density at t = 1, N(0, prior_std^2) if not given; with the true
+        one of an oracle, what is left of the error shows what that approximation costs.
         """
         D = int(np.prod(self.net.shape))
         if D > EXACT_DIMENSIONS:
-            raise AttributeError(
-                f"log_prob: exact up to {EXACT_DIMENSIONS} dimensions, these are {D}: see bound"
-            )
+            limit = f"exact up to {EXACT_DIMENSIONS} dimensions, these are {D}"
+            raise AttributeError(f"log_prob: {limit}: see bound")
 
         def log_prob(x: np.ndarray, steps: int = 100, prior: Callable | None = None) -> np.ndarray:
             at_one, gains = self._flow(x, np.eye(D)[None], steps, prior)
@@ -131,92 +143,80 @@ class ScoreSDE:
         return log_prob
 
     def bound(self, x: np.ndarray, rng: np.random.Generator, steps: int = 30) -> np.ndarray:
-        """An unbiased estimate of log p(x) itself, from two probes: (B,) nats. See `log_prob_estimate`."""
+        """An unbiased estimate of log p(x) itself: (B,) nats. `log_prob_estimate` of two probes."""
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(
-        self,
-        x: np.ndarray,
-        rng: np.random.Generator,
-        probes: int = 10,
-        steps: int = 100,
+        self, x: np.ndarray, rng: np.random.Generator, probes: int = 10, steps: int = 100,
         prior: Callable | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """log p(x) with the divergence estimated by Hutchinson's trick (eq. 40), and its standard error: (B,), nats.
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """log p(x), the divergence by Hutchinson's trick (eq. 40), and its standard error: (B,).
 
-        For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the whole path.
+        For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the
+        path.
         """
         if probes < 2:
-            raise ValueError(
-                f"log_prob_estimate: a standard error needs at least 2 probes, got {probes}"
-            )
-        signs = rng.choice([-1.0, 1.0], size=(len(x), probes, int(np.prod(self.net.shape))))
+            raise ValueError(f"log_prob_estimate: an error needs at least 2 probes, got {probes}")
+        size = (len(x), probes, int(np.prod(self.net.shape)))
+        signs = generator(rng, "log_prob_estimate").choice([-1.0, 1.0], size=size)
         at_one, gains = self._flow(x, signs, steps, prior)
         return at_one + gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(probes)
 
     def _flow(self, x, probes, steps, prior) -> tuple[np.ndarray, np.ndarray]:
-        """Carry x to t = 1: the log density there (B,), and e^T (d slope / dx) e, integrated, for each probe e (B, P).
+        """Carry x to t = 1: the log density there (B,), integrals of e^T (d slope / dx) e (B, P).
 
-        It is the walk of sampling, from data to noise; its state is x (B, *shape) and, beside it, the integrals.
+        It is the walk of sampling, from data to noise; its state is x (B, *shape) and, beside it,
+        the integrals, one for each probe e.
         """
-        if x.dtype.kind != "f" or x.shape[1:] != tuple(self.net.shape):
-            raise ValueError(
-                f"x: expected floats of shape (B, *{tuple(self.net.shape)}), got {x.dtype} {x.shape}"
-            )
-        x, D = x.astype(np.float64), x[0].size
+        shape = tuple(self.net.shape)
+        if x.dtype.kind != "f" or x.shape[1:] != shape:
+            came = f"{x.dtype} {x.shape}"
+            raise ValueError(f"x: expected floats of shape (B, *{shape}), got {came}")
+        B, P, D = len(x), probes.shape[1], int(np.prod(shape))
+        net, length2 = self._without_gradients(), (probes**2).sum(axis=2)
 
         def slope(state: np.ndarray, t: float) -> np.ndarray:
-            at = state[:, :D].reshape(x.shape)
+            x = state[:, :D]
             f, half_g2 = self.schedule.f(t), self.schedule.g2(t) / 2
-            score, curvature = self._score_and_curvature(at, t, probes)
-            drift = f * state[:, :D] - half_g2 * score.reshape(len(x), D)  # eq. 13
-            return np.concatenate(
-                [drift, f * (probes**2).sum(axis=2) - half_g2 * curvature], axis=1
-            )
+            score, curvature = self._score_and_curvature(net, x.reshape(-1, *shape), t, probes)
+            drift = f * x - half_g2 * score.reshape(B, D)  # eq. 13
+            return np.concatenate([drift, f * length2 - half_g2 * curvature], axis=1)
 
-        times = np.maximum(
-            self.schedule.grid(steps) ** 2, 0 if self._oracle else FIRST_TIME
-        )  # near 0, sigma ~ sqrt(t)
-        state = np.concatenate(
-            [x.reshape(len(x), D), np.zeros((len(x), probes.shape[1]))], axis=1
-        )  # (B, D + P)
+        first = 0 if self._oracle else FIRST_TIME
+        times = np.maximum(self.schedule.grid(steps) ** 2, first)  # near 0, sigma ~ sqrt(t)
+        state = np.concatenate([x.astype(np.float64).reshape(B, D), np.zeros((B, P))], axis=1)
         state = sampling.run(state, times, slope, sampling.runge_kutta(slope))
-        x_1 = state[:, :D]
-        s2 = self.schedule.prior_std**2
-        if prior is None:
-            return -((x_1**2).sum(axis=1) / s2 + D * np.log(2 * np.pi * s2)) / 2, state[:, D:]
-        return prior(x_1.reshape(x.shape)), state[:, D:]
+        x_1, gains = state[:, :D], state[:, D:]
+        if prior is not None:
+            return prior(x_1.reshape(x.shape)), gains
+        return log_normal(x_1, 0, self.schedule.prior_std).sum(axis=1), gains
 
-    def _score_and_curvature(self, x, t, probes) -> tuple[np.ndarray, np.ndarray]:
-        """The score at x, and e^T (d score / dx) e for each probe e, probes (B or 1, P, D): (B, P)."""
-        P = probes.shape[1]
-        many = np.repeat(
-            x, P, axis=0
-        )  # every example once a probe: the examples of a batch do not see each other
-        e = np.broadcast_to(
-            probes.reshape(len(probes), P, *x.shape[1:]), (len(x), P, *x.shape[1:])
-        ).reshape(many.shape)
+    def _score_and_curvature(self, net, x, t, probes) -> tuple[np.ndarray, np.ndarray]:
+        """The score at x, and e^T (d score / dx) e for each probe e, probes (B or 1, P, D): (B, P).
+
+        Every example stands once a probe in one batch: the examples of a batch do not see each
+        other.
+        """
+        B, P = len(x), probes.shape[1]
+        many = np.repeat(x, P, axis=0)
+        e = np.broadcast_to(probes, (B, P, probes.shape[2])).reshape(many.shape)
         if self._oracle:  # by central differences
             h = 1e-5 * (1 + np.sqrt(np.mean(x**2)))
             slopes = (self.score(many + h * e, t) - self.score(many - h * e, t)) / (2 * h)
-            return self.score(x, t), (slopes * e).reshape(len(x), P, -1).sum(axis=2)
+            return self.score(x, t), (slopes * e).reshape(B, P, -1).sum(axis=2)
         leaf = Tensor(many.astype(np.float32))
-        with _frozen(self.net):
-            noise = self._noise(leaf, t)
-            ops.sum(noise * e.astype(np.float32)).backward()
+        noise = self._noise(net, leaf, t)
+        if not noise.requires_grad:
+            raise RuntimeError("the likelihood needs a gradient by x: ask for it outside no_grad()")
+        ops.sum(noise * e.astype(np.float32)).backward()
         sigma = float(self.schedule.sigma(t))
-        curvature = (leaf.grad * e).reshape(len(x), P, -1).sum(axis=2) / -sigma
+        curvature = (leaf.grad * e).reshape(B, P, -1).sum(axis=2) / -sigma
         return noise.data[::P] / -sigma, curvature
 
-
-@contextlib.contextmanager
-def _frozen(net) -> Iterator[None]:
-    """Within this block the parameters count as constants: only the input gets a gradient."""
-    nodes = {p: p.node for p in nn.parameters(net).values()}
-    for p in nodes:
-        p.node = None
-    try:
-        yield
-    finally:
-        for p, node in nodes.items():
-            p.node = node
+    def _without_gradients(self):
+        """A copy of the network with constants for parameters: only its input gets a gradient."""
+        if self._oracle:
+            return self.net
+        parameters = nn.parameters(self.net).values()
+        constants = {id(p): Tensor(p.data, requires_grad=False) for p in parameters}
+        return copy.deepcopy(self.net, constants)  # which takes them for copies already made

@@ -9,6 +9,7 @@ from minigen.sampling.gaussian import (
     ddim,
     euler,
     euler_maruyama,
+    from_noise,
     heun,
     langevin,
     multistep,

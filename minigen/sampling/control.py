@@ -1,4 +1,4 @@
-"""Steering the walk of a diffusion model: guidance, inpainting, cleaning, encoding, interpolating."""
+"""Steering the walk of a diffusion model: to guide, inpaint, clean, encode and interpolate."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,10 @@ from minigen.schedules import Schedule, spread
 
 
 def guidance(conditional: Denoise, unconditional: Denoise, guidance_scale: float) -> Denoise:
-    """Classifier-free guidance (Ho & Salimans 2022): 0 ignores the condition, 1 obeys it, more exaggerates it."""
+    """Classifier-free guidance (Ho & Salimans 2022).
+
+    A scale of 0 ignores the condition, 1 obeys it, more exaggerates it.
+    """
 
     def denoise(x, t):
         without = unconditional(x, t)
@@ -22,9 +25,10 @@ def guidance(conditional: Denoise, unconditional: Denoise, guidance_scale: float
 def inpaint(
     commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=None, noise=None
 ) -> Commit:
-    """Any step rule, after which the known pixels (mask true) are put back, noised to the level just reached.
+    """Any step rule, after which the known pixels (mask true) are put back, noised alike.
 
-    What RePaint does without its resampling (Lugmayr et al. 2022, eq. 8). At t = 0 they are put back exactly.
+    What RePaint does without its resampling (Lugmayr et al. 2022, eq. 8). At t = 0 they are put
+    back exactly.
     """
     draw = normals(rng, noise)
 
@@ -40,8 +44,9 @@ def denoise_image(
 ) -> Array:
     """Clean an image that was observed with Gaussian noise of known standard deviation.
 
-    Enter the walk at the t where sigma / alpha = noise_std. One step gives the posterior mean, the least squared error;
-    more steps go on along `commit` (DDIM by default; `ancestral` draws from the posterior).
+    Enter the walk at the t where sigma / alpha = noise_std. One step gives the posterior mean, the
+    least squared error; more steps go on along `commit` (DDIM by default; `ancestral` draws from
+    the posterior).
     """
     if not noise_std > 0:
         raise ValueError(f"noise_std must be above 0, got {noise_std}")
@@ -51,24 +56,28 @@ def denoise_image(
 
 
 def encode(denoise: Denoise, schedule: Schedule, clean: Array, steps: int) -> Array:
-    """The latent at t = 1 that DDIM decodes to `clean`: DDIM backwards, from the first time above 0 (section 5.3)."""
+    """The latent at t = 1 that DDIM decodes to `clean`: DDIM backwards, from the first t above 0.
+
+    Song, Meng & Ermon (2021), section 5.4.
+    """
     return run(clean, schedule.grid(steps)[1:], denoise, ddim(schedule))
 
 
 def interpolate(
     denoise: Denoise, schedule: Schedule, start: Array, end: Array, fractions: Sequence, steps: int
 ) -> Array:
-    """DDIM from latents on the great circle between two latents (DDIM eq. 67): (len(fractions), *start.shape)."""
+    """DDIM from latents on the great circle between two latents (DDIM eq. 67).
+
+    Returns (len(fractions), *start.shape).
+    """
     cosine = np.vdot(start, end) / np.sqrt(np.vdot(start, start) * np.vdot(end, end))
     angle = np.arccos(np.clip(cosine, -1, 1))
-    if np.sin(angle) < 1e-6:
-        raise ValueError(
-            "start and end lie on one line through 0: no single great circle joins them"
-        )
-    between = [
-        (np.sin((1 - f) * angle) * start + np.sin(f * angle) * end) / np.sin(angle)
-        for f in fractions
-    ]
-    return run(
-        np.stack(between).astype(start.dtype), schedule.grid(steps)[::-1], denoise, ddim(schedule)
-    )
+    if not np.sin(angle) >= 1e-6:
+        raise ValueError("start and end lie on one line through 0: no great circle joins them")
+
+    def between(fraction):
+        first, second = np.sin((1 - fraction) * angle), np.sin(fraction * angle)
+        return (first * start + second * end) / np.sin(angle)
+
+    x = np.stack([between(fraction) for fraction in fractions]).astype(start.dtype)
+    return run(x, schedule.grid(steps)[::-1], denoise, ddim(schedule))

@@ -1,24 +1,59 @@
-"""Gaussian steps: what one step of a diffusion model commits to; each returns commit(x, clean, now, after).
+"""Gaussian steps: what one step of diffusion commits to, each a commit(x, clean, now, after).
 
 They follow DDPM (Ho et al. 2020), DDIM (Song, Meng & Ermon 2021), the probability-flow ODE (Song et
-al. 2021; Karras et al. 2022) and DPM-Solver++ (Lu et al. 2022).
+al. 2021; Karras et al. 2022) and DPM-Solver++ (Lu et al. 2022). Where a step draws, it takes `rng`,
+or `noise`: the arrays to use instead, one a draw.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
-from minigen.sampling.walk import Array, Commit, Denoise
+from minigen.randomness import generator
+from minigen.sampling.walk import Array, Commit, Denoise, walk
 from minigen.schedules import Schedule, spread
+
+RULES = {  # the names under which the models offer the steps below
+    "ancestral": lambda schedule, denoise, rng, eta: ancestral(schedule, rng),
+    "ancestral-large": lambda schedule, denoise, rng, eta: ancestral(schedule, rng, "large"),
+    "ddim": lambda schedule, denoise, rng, eta: ddim(schedule, rng, eta),
+    "heun": lambda schedule, denoise, rng, eta: heun(schedule, denoise),
+    "multistep": lambda schedule, denoise, rng, eta: multistep(schedule),
+    "ode": lambda schedule, denoise, rng, eta: heun(schedule, denoise),
+    "sde": lambda schedule, denoise, rng, eta: euler_maruyama(schedule, rng),
+    "langevin": lambda schedule, denoise, rng, eta: langevin(schedule, denoise, rng),
+}
+
+
+def from_noise(
+    shape: tuple, schedule: Schedule, denoise: Denoise, rng: np.random.Generator, *, method: str,
+    offered: tuple, steps: int, eta: float = 0.0, noise: Array | None = None, dtype=np.float32,
+) -> Iterator[Array]:  # fmt: skip
+    """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.
+
+    offered: those of the RULES that `method` may name. steps: of the walk, even in t. eta: of
+    "ddim".
+    noise: standard normal, of `shape`, to start from instead of drawing it.
+    """
+    if method not in offered:
+        raise ValueError(f"sample: method must be one of {sorted(offered)}, got {method!r}")
+    if eta and method != "ddim":
+        raise ValueError(f'sample: eta={eta} has a meaning for method="ddim" only, not {method!r}')
+    times = schedule.grid(steps)[::-1]
+    rule = RULES[method](schedule, denoise, generator(rng, "sample"), eta)
+    noise = rng.standard_normal(shape, dtype) if noise is None else like(noise, shape)
+    start = noise.dtype.type(schedule.prior_std) * noise
+    return chain([start], walk(start, times, denoise, rule))
 
 
 def ancestral(
     schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
 ) -> Commit:
-    """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11), on any grid.
+    """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11).
 
-    variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they were N(0, I).
-    The last step, to t = 0, adds no noise. `noise`: the arrays to use instead of drawing, one for each other step.
+    variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they
+    were N(0, I). The last step, to t = 0, adds no noise.
     """
     if variance not in ("small", "large"):
         raise ValueError(f'variance must be "small" or "large", got {variance!r}')
@@ -38,18 +73,20 @@ def ddim(
 ) -> Commit:
     """Point back at the noise x came from and go along it (DDIM eq. 12).
 
-    eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small variance (eq. 16).
+    eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small
+    variance (eq. 16).
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must lie in [0, 1], got {eta}")
+    if eta == 0 and noise is not None:
+        raise ValueError("eta = 0 draws nothing: the noise handed in would have no effect")
     draw = normals(rng, noise) if eta > 0 else None
 
     def commit(x, clean, now, after):
-        variance = eta**2 * schedule.sigma(after) ** 2 * schedule.fresh_noise(now, after)
-        kept = np.sqrt(schedule.sigma(after) ** 2 - variance)
-        moved = spread(schedule.alpha(after), x) * clean + spread(kept, x) * noise_in(
-            schedule, x, clean, now
-        )
+        all_of_it = schedule.sigma(after) ** 2
+        variance = eta**2 * all_of_it * schedule.fresh_noise(now, after)
+        old = spread(np.sqrt(all_of_it - variance), x) * noise_in(schedule, x, clean, now)
+        moved = spread(schedule.alpha(after), x) * clean + old
         return moved if variance == 0 else moved + spread(np.sqrt(variance), x) * draw(x)
 
     return commit
@@ -58,7 +95,8 @@ def ddim(
 def ode_slope(schedule: Schedule, x: Array, clean: Array, t) -> Array:
     """dx/dt of the probability-flow ODE: alpha' clean + sigma' noise.
 
-    The same as f x - g^2 score / 2 (Song et al. 2021, eq. 13) with score = -noise / sigma, but finite where alpha is 0.
+    The same as f x - g^2 score / 2 (Song et al. 2021, eq. 13) with score = -noise / sigma, but
+    finite where alpha is 0.
     """
     alpha_slope, sigma_slope = (spread(slope, x) for slope in schedule.slopes(t))
     return alpha_slope * clean + sigma_slope * noise_in(schedule, x, clean, t)
@@ -76,14 +114,15 @@ def euler(schedule: Schedule) -> Commit:
 def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
     """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
 
-    The last step, to t = 0, adds no noise. Made for linear, variance_preserving and variance_exploding: with cosine and
-    flow f grows without bound towards t = 1, where the walk must then start a little later.
+    The last step, to t = 0, adds no noise. Made for linear, variance_preserving and
+    variance_exploding: with cosine and flow f grows without bound towards t = 1, where the walk
+    must then start a little later.
     """
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
         f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
-        score = -noise_in(schedule, x, clean, now) / spread(schedule.sigma(now), x)
+        score = -noise_in(schedule, x, clean, now) / _sigma(schedule, x, now)
         x = x + spread(after - now, x) * (f * x - g2 * score)
         return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
 
@@ -91,7 +130,7 @@ def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None =
 
 
 def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
-    """The classical rule of fourth order for dx/dt = slope(x, t), which is also what the walk should `predict`."""
+    """The classical rule of fourth order for dx/dt = slope(x, t): `predict` is that slope."""
 
     def commit(x, first, now, after):
         h, middle = spread(after - now, x), (now + after) / 2
@@ -104,9 +143,10 @@ def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
 
 
 def heun(schedule: Schedule, denoise: Denoise) -> Commit:
-    """Euler's step, corrected by the slope at its end: second order, two predictions a step (Karras et al. 2022).
+    """Euler's step, corrected by the slope at its end: second order (Karras et al. 2022).
 
-    The last step, to sigma = 0 where that slope has no noise to divide by, is Euler's.
+    Two predictions a step. The last step, to sigma = 0 where that slope has no noise to divide by,
+    is Euler's.
     """
 
     def commit(x, clean, now, after):
@@ -114,16 +154,17 @@ def heun(schedule: Schedule, denoise: Denoise) -> Commit:
         ahead = x + h * first
         if schedule.sigma(after) == 0:
             return ahead
-        return x + h / 2 * (first + ode_slope(schedule, ahead, denoise(ahead, after), after))
+        second = ode_slope(schedule, ahead, denoise(ahead, after), after)
+        return x + h / 2 * (first + second)
 
     return commit
 
 
 def multistep(schedule: Schedule) -> Commit:
-    """DPM-Solver++(2M): second order from the previous prediction, one prediction a step (Lu et al. 2022, algorithm 2).
+    """DPM-Solver++(2M): second order by the prediction before (Lu et al. 2022, algorithm 2).
 
-    It steps in half the log-SNR, best in even steps of that (`schedule.time` finds them). The first step, and the last
-    one to sigma = 0 (an infinite step), are DDIM's.
+    It steps in half the log-SNR, best in even steps of that (`schedule.time` finds them). The first
+    step, and the last one to sigma = 0 (an infinite step), are DDIM's.
     """
     memory = {"until": None}
 
@@ -133,7 +174,7 @@ def multistep(schedule: Schedule) -> Commit:
         if memory["until"] == now and np.isfinite(h):
             ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
         memory.update(until=after, clean=clean, h=h)
-        shrink = spread(schedule.sigma(after) / schedule.sigma(now), x)
+        shrink = spread(schedule.sigma(after), x) / _sigma(schedule, x, now)
         return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
 
     return commit
@@ -142,11 +183,14 @@ def multistep(schedule: Schedule) -> Commit:
 def langevin(
     schedule: Schedule, denoise: Denoise, rng=None, repeats: int = 10, step: float = 0.1, noise=None
 ) -> Commit:
-    """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): `repeats` noisy steps uphill at each noise level.
+    """Annealed Langevin dynamics (Song & Ermon 2019, algorithm 1): noisy steps uphill.
 
-    x + (step sigma^2 / 2) score + sqrt(step) sigma z, where sigma^2 score = alpha clean - x. Each level goes on from
-    where the one before ended; t = 0 takes the last prediction.
+    `repeats` of them at each noise level: x + (step sigma^2 / 2) score + sqrt(step) sigma z, where
+    sigma^2 score = alpha clean - x. Each level goes on from where the one before ended; t = 0 takes
+    the last prediction.
     """
+    if repeats < 1 or not step > 0:
+        raise ValueError(f"langevin: expected repeats >= 1 and step > 0, got {repeats} and {step}")
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
@@ -159,15 +203,41 @@ def langevin(
     return commit
 
 
-def noise_in(schedule, x, clean, t):
-    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.sigma(t), x)
+def noise_in(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+    """The noise that x holds if this is its clean thing: (x - alpha clean) / sigma."""
+    return (x - spread(schedule.alpha(t), x) * clean) / _sigma(schedule, x, t)
 
 
-def normals(rng, noise):
+def _sigma(schedule, x, now):
+    """sigma, to divide by."""
+    sigma = spread(schedule.sigma(now), x)
+    if not np.all(sigma > 0):
+        raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
+    return sigma
+
+
+def normals(rng, noise) -> Callable[[Array], Array]:
     """draw(x): fresh standard normal noise like x, or the next of the arrays handed in."""
-    if noise is not None:
-        handed_in = iter(noise)
-        return lambda x: next(handed_in)
-    if rng is None:
-        raise TypeError("this step draws noise: it needs rng, a numpy.random.Generator, or noise")
-    return lambda x: rng.standard_normal(x.shape).astype(x.dtype)
+    if noise is None:
+        generator(rng, "this step draws noise")
+        return lambda x: rng.standard_normal(x.shape).astype(x.dtype)
+    if rng is not None:
+        raise TypeError("give rng or noise: with both, rng would have no effect")
+    handed_in = iter(noise)
+
+    def draw(x):
+        try:
+            return like(next(handed_in), x.shape)
+        except StopIteration:
+            raise ValueError("noise: too few arrays for the steps of this walk") from None
+
+    return draw
+
+
+def like(noise: Array, shape: tuple) -> Array:
+    """The noise itself, if it is floats of this shape."""
+    noise = np.asarray(noise)
+    if noise.shape != tuple(shape) or noise.dtype.kind != "f":
+        came = f"{noise.dtype} {noise.shape}"
+        raise ValueError(f"noise: expected floats of shape {tuple(shape)}, got {came}")
+    return noise

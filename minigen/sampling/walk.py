@@ -1,4 +1,9 @@
-"""The one loop that all families share: predict the clean thing, commit to a little more of it."""
+"""The one loop that all families share.
+
+To generate is to walk from ignorance to data: start from a prior, and at every step predict the
+clean thing and commit to a little more of it. The families differ in what one step commits to: see
+the table in `minigen.models.protocol`.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -11,10 +16,10 @@ Commit = Callable[[Array, Array, float, float], Array]  # x, prediction, now, af
 
 
 def walk(x: Array, times: Sequence, predict: Callable, commit: Commit) -> Iterator[Array]:
-    """Generate: predict the clean thing, commit to a little more of it; yields every state after x.
+    """Predict the clean thing, commit to a little more of it; yields every state after x.
 
-    Diffusion walks from t = 1 down to 0 and predicts the clean x; autoregression walks along the positions, predicts
-    the logits of the next token and commits to one position.
+    Gaussian diffusion walks from t = 1 down to 0 and predicts the clean x; autoregression walks
+    along the positions, predicts the logits of the next token and commits to that one position.
     """
     for now, after in pairwise(times):
         x = commit(x, predict(x, now), now, after)

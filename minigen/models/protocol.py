@@ -1,0 +1,52 @@
+"""What every model offers, and how the families differ.
+
+To generate is to walk from ignorance to data: start from a prior, and at every step predict the
+clean thing and commit to a little more of it (`minigen.sampling.walk`). Diffusion and
+autoregressive models are the same walk; they differ in what one step commits to, and training hides
+just that:
+
+    family                                    training hides             one step commits to
+    ----------------------------------------  -------------------------
+    ------------------------------ autoregressive (GPT, MADE, n-gram, AR)    everything to the right
+    one position, exactly masked diffusion                          random positions           some
+    random positions block diffusion                           the block and what follows some
+    positions of one block Gaussian diffusion (DDPM, score SDE)      a little precision         a
+    little precision everywhere
+                                              everywhere
+
+So every neural model is one file under the same headings, in this order: *hide* (`q_sample`, where
+the model hides by chance), *predict* (tokens: logits; Gaussian: `denoise`), *loss*, *sample_walk*,
+and *log_prob* or *bound*. A model without an exact likelihood does not have the method `log_prob`.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from minigen.tensor import Tensor
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Every model. The neural ones also have sample_walk(n, rng, **how): every state on the way."""
+
+    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+        """n fresh draws."""
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """The neural models. Those in closed form have fit(x) instead."""
+
+    def loss(self, x: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """What training minimises, a scalar, for a batch x (B, ...)."""
+
+
+class Scores(Protocol):
+    """One of the two, or both: nats per example, (B,)."""
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """Exact."""
+
+    def bound(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An unbiased estimate of a lower bound on log p(x)."""
