@@ -1,34 +1,136 @@
-"""The checks of lesson 11: DDPM."""
+"""The checks of lesson 11: DDPM; and the three runs whose bugs the lesson asks to name."""
 
 import numpy as np
 
 from minigen.course.exercise import Exercise
+from minigen.tensor import Tensor
+
+# -- algorithm 2: the sampler ----------------------------------------------------------------------
 
 
-def posterior_mean(clean, x, now, after):
-    kept = now / after  # 1 - beta
-    return (np.sqrt(after) * (1 - kept) * clean + np.sqrt(kept) * (1 - after) * x) / (1 - now)
+def sample(guess, alpha_bar, start, noises):
+    path = [start]
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, after, x = alpha_bar[i], alpha_bar[i - 1], path[-1]
+        beta = 1 - now / after
+        mean = (x - beta / np.sqrt(1 - now) * guess(x, i)) / np.sqrt(1 - beta)
+        std = np.sqrt(beta * (1 - after) / (1 - now))  # 0 in the last step, where after is 1
+        path.append(mean + std * noises[i])
+    return np.array(path[::-1])
 
 
-def posterior_mean_by_coefficients(clean, x, now, after):
-    beta = 1 - now / after
-    of_clean = np.sqrt(after) * beta / (1 - now)
-    of_x = np.sqrt(1 - beta) * (1 - after) / (1 - now)
-    return of_clean * clean + of_x * x
+def sample_by_clean_guess(guess, alpha_bar, start, noises):
+    """By way of the clean thing, as in the package."""
+    steps = len(alpha_bar) - 1
+    path = np.zeros((steps + 1, *start.shape))
+    path[steps] = start
+    for i in reversed(range(1, steps + 1)):
+        now, after = alpha_bar[i], alpha_bar[i - 1]
+        clean = (path[i] - np.sqrt(1 - now) * guess(path[i], i)) / np.sqrt(now)
+        of_clean = np.sqrt(after) * (1 - now / after) / (1 - now)
+        of_x = np.sqrt(now / after) * (1 - after) / (1 - now)
+        path[i - 1] = of_clean * clean + of_x * path[i]
+        if i > 1:
+            path[i - 1] += np.sqrt((1 - now / after) * (1 - after) / (1 - now)) * noises[i]
+    return path
 
 
-@np.errstate(all="ignore")
-def posterior_mean_by_precision(clean, x, now, after):
-    """Two Gaussians multiplied: precisions add, and weight the two means."""
-    kept = now / after
-    of_x, of_clean = kept / (1 - kept), 1 / (1 - after)
-    return (of_x * x / np.sqrt(kept) + of_clean * np.sqrt(after) * clean) / (of_x + of_clean)
+def sample_by_ddim(guess, alpha_bar, start, noises):
+    """As a list, by DDIM's rule with eta = 1: the same step, written another way."""
+    path = {len(alpha_bar) - 1: start}
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, after = alpha_bar[i], alpha_bar[i - 1]
+        noise, fresh = guess(path[i], i), (1 - now / after) * (1 - after) / (1 - now)
+        clean = (path[i] - np.sqrt(1 - now) * noise) / np.sqrt(now)
+        kept = np.sqrt(max(1 - after - fresh, 0))
+        path[i - 1] = np.sqrt(after) * clean + kept * noise + np.sqrt(fresh) * noises[i]
+    return [path[i] for i in range(len(alpha_bar))]
 
 
-def posterior_mean_by_gain(clean, x, now, after):
-    """As in the package: the share of the noise that is fresh."""
-    fresh = 1 - now * (1 - after) / ((1 - now) * after)
-    return np.sqrt(after) * fresh * clean + np.sqrt(now / after) * (1 - after) / (1 - now) * x
+def mean_of_algorithm_2(x, noise, now, after, beta):
+    return (x - beta / np.sqrt(1 - now) * noise) / np.sqrt(1 - beta)
+
+
+def one_step_beta(now, after, i):
+    return 1 - now / after
+
+
+def beta_of_the_lesson(now, after, i):
+    """What the notebook's own beta[i] would give, for another chain and T = 50."""
+    own = lesson_alpha_bar()
+    return 1 - own[min(i, 50)] / own[min(i, 50) - 1]
+
+
+def lesson_alpha_bar():
+    time = np.arange(51) / 50
+    return np.exp(-(0.1 * time + 9.95 * time**2))
+
+
+def chain(
+    guess, alpha_bar, start, noises, std=np.sqrt, mean=mean_of_algorithm_2, at_the_end=None,
+    asked=0, noise_order=1, noise_shift=0, steps=slice(None), beta_of=one_step_beta,
+):  # fmt: skip
+    """The sampler with room for mistakes: another mean, another std (of beta tilde), noise of
+    another std at the end, the network asked at i + asked, ...
+    """
+    path = [start]
+    for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
+        now, after, x = alpha_bar[i], alpha_bar[i - 1], path[-1]
+        beta = beta_of(now, after, i)
+        x = mean(x, guess(x, i + asked), now, after, beta)
+        spread = std(beta * (1 - after) / (1 - now))
+        if i == 1 and at_the_end is not None:
+            spread = at_the_end(beta)
+        path.append(x + spread * noises[::noise_order][i + noise_shift])
+    return np.array(path[::-1])
+
+
+def large_variance(guess, alpha_bar, start, noises, at_the_end=lambda beta: 0):
+    path = [start]
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, after, x = alpha_bar[i], alpha_bar[i - 1], path[-1]
+        beta = 1 - now / after
+        spread = np.sqrt(beta) if i > 1 else at_the_end(beta)
+        path.append(mean_of_algorithm_2(x, guess(x, i), now, after, beta) + spread * noises[i])
+    return np.array(path[::-1])
+
+
+def clean_for_noise(x, guessed, now, after, beta):
+    """The guess put where the clean thing belongs."""
+    of_clean, of_x = np.sqrt(after) * beta, np.sqrt(1 - beta) * (1 - after)
+    return (of_clean * guessed + of_x * x) / (1 - now)
+
+
+def one_jump(guess, alpha_bar, start, noises):
+    i = len(alpha_bar) - 1
+    clean = (start - np.sqrt(1 - alpha_bar[i]) * guess(start, i)) / np.sqrt(alpha_bar[i])
+    return np.array([clean, start])
+
+
+def renoised(guess, alpha_bar, start, noises):
+    path = [start]
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, after, x = alpha_bar[i], alpha_bar[i - 1], path[-1]
+        clean = (x - np.sqrt(1 - now) * guess(x, i)) / np.sqrt(now)
+        path.append(np.sqrt(after) * clean + np.sqrt(1 - after) * noises[i])
+    return np.array(path[::-1])
+
+
+def sampler_inputs(rng, steps=None, size=None):
+    steps = int(rng.integers(2, 9)) if steps is None else steps
+    size = rng.integers(2, 5, size=rng.integers(1, 4)) if size is None else size
+    alpha_bar = np.append(1, np.sort(rng.uniform(0.02, 0.98, size=steps))[::-1])
+    return alpha_bar, rng.normal(size=size), rng.normal(size=(steps + 1, *size))
+
+
+def run_sampler(answer, alpha_bar, start, noises):
+    def guess(x, i):  # bent and different at each level, so that no step can be left out
+        return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
+
+    return answer(guess, alpha_bar, start, noises)
+
+
+# -- the weight of an error ------------------------------------------------------------------------
 
 
 def noise_weight(now, after):
@@ -41,6 +143,219 @@ def noise_weight_of_the_paper(now, after):
     beta = 1 - now / after
     variance = beta * (1 - after) / (1 - now)
     return beta**2 / (2 * variance * (1 - beta) * (1 - now))
+
+
+# -- algorithm 1: the loss -------------------------------------------------------------------------
+
+
+def training_loss(guess, clean, alpha_bar, rng):
+    i = rng.integers(1, len(alpha_bar), size=len(clean))
+    noise = rng.standard_normal(clean.shape)
+    signal = alpha_bar[i].reshape(-1, *(1,) * (clean.ndim - 1))
+    noisy = np.sqrt(signal) * clean + np.sqrt(1 - signal) * noise
+    return ((guess(noisy, i) - noise) ** 2).mean()
+
+
+def training_loss_by_rows(guess, clean, alpha_bar, rng):
+    """Noise first, one example after the other, in single precision."""
+    noise = rng.standard_normal(clean.shape, np.float32)
+    i = np.array([rng.choice(np.arange(1, len(alpha_bar))) for _ in clean])
+    noisy = [alpha_bar[k] ** 0.5 * x + (1 - alpha_bar[k]) ** 0.5 * e
+             for x, e, k in zip(clean, noise, i)]  # fmt: skip
+    error = noise - guess(np.stack(noisy), i)
+    return (error * error).sum() / noise.size
+
+
+def training_loss_by_floor(guess, clean, alpha_bar, rng):
+    T, last = len(alpha_bar) - 1, (slice(None), *(None,) * (clean.ndim - 1))
+    i = 1 + np.floor(T * rng.random(len(clean))).astype(int)
+    alpha, sigma = np.sqrt(alpha_bar)[i][last], np.sqrt(1 - alpha_bar)[i][last]
+    noise = rng.normal(size=clean.shape)
+    return ((guess(alpha * clean + sigma * noise, i) - noise) ** 2).mean()
+
+
+def trial(
+    guess, clean, alpha_bar, rng, low=1, high=0, one=False, noise_like="all", hide=None, told=0,
+    target="noise", measure=lambda error: (error**2).mean(),
+):  # fmt: skip
+    """Algorithm 1 with room for mistakes: i from low to T + high, one for the whole batch, noise
+    that is shared, another mixture `hide`, the network told i + told, another target.
+    """
+    T, ones = len(alpha_bar) - 1, (1,) * (clean.ndim - 1)
+    i = rng.integers(low, T + high + 1, size=1 if one else len(clean)) + np.zeros(len(clean), int)
+    shape = {"all": clean.shape, "batch": clean.shape[1:], "example": (len(clean), *ones)}
+    noise = rng.standard_normal(shape[noise_like]) + np.zeros(clean.shape)
+    if noise_like == "uniform":
+        noise = rng.random(clean.shape)
+    signal = alpha_bar[i].reshape(-1, *ones)
+    mixed = hide or (lambda clean, noise, s: np.sqrt(s) * clean + np.sqrt(1 - s) * noise)
+    x = mixed(clean, noise, signal)
+    targets = {"noise": noise, "clean": clean, "x": x, "part": np.sqrt(1 - signal) * noise}
+    asked = i / T if told == "time" else i + told
+    return measure(guess(x, asked) - targets[target])
+
+
+def level_before(guess, clean, alpha_bar, rng):
+    """The noisy state made at i - 1, and the network told i."""
+    return trial(lambda x, i: guess(x, i + 1), clean, alpha_bar, rng, low=0, high=-1)
+
+
+MIXTURES = {  # what somebody may make of alpha_bar: the parts of the clean thing and of the noise
+    "alpha x_0 + sigma noise": lambda a: (np.sqrt(a), np.sqrt(1 - a)),
+    "alpha x_0 + (1 - alpha_bar) noise": lambda a: (np.sqrt(a), 1 - a),
+    "alpha_bar x_0 + sigma noise": lambda a: (a, np.sqrt(1 - a)),
+    "alpha_bar x_0 + (1 - alpha_bar) noise": lambda a: (a, 1 - a),
+    "sigma x_0 + alpha noise": lambda a: (np.sqrt(1 - a), np.sqrt(a)),
+    "x_0 + sigma noise": lambda a: (1 + 0 * a, np.sqrt(1 - a)),
+    "x_0 + noise": lambda a: (1 + 0 * a, 1 + 0 * a),
+}
+LOSSES = {
+    "mean of (guess - noise)^2": lambda out, noise, clean, x, part: ((out - noise) ** 2).mean(),
+    "sum of (guess - noise)^2": lambda out, noise, clean, x, part: ((out - noise) ** 2).sum(),
+    "mean of |guess - noise|": lambda out, noise, clean, x, part: np.abs(out - noise).mean(),
+    "mean of guess - noise": lambda out, noise, clean, x, part: (out - noise).mean(),
+    "mean of (guess - x_0)^2": lambda out, noise, clean, x, part: ((out - clean) ** 2).mean(),
+    "mean of (guess - x_i)^2": lambda out, noise, clean, x, part: ((out - x) ** 2).mean(),
+    "mean of (guess - sigma noise)^2": lambda out, noise, clean, x, part: (
+        (out - part) ** 2
+    ).mean(),
+    "root mean square of guess - noise": lambda out, noise, clean, x, part: np.sqrt(
+        ((out - noise) ** 2).mean()
+    ),
+}
+NUMBERS, SIGMAS = 1500, 6  # seen in one try; how far chance may go: once in 5e8
+
+
+class Asked:
+    """A network that notes what it is asked and what it answered."""
+
+    def __init__(self):
+        self.seen, self.weight = [], Tensor(np.array(0.7))
+
+    def __call__(self, x, i):
+        given = np.asarray(x, dtype=np.float64)
+        answer = self.weight * np.tanh(given) + 0.1
+        self.seen.append((given, np.asarray(i), answer.numpy().astype(np.float64)))
+        return answer
+
+
+def run_training(answer, clean, alpha_bar, rng):
+    """What a learner's loss does, in three phrases: the levels, the noisy state, the loss."""
+    size, ones = clean.size, (1,) * (clean.ndim - 1)
+    times = max(-(-NUMBERS // size), -(-40 * len(alpha_bar) // len(clean)))
+    network, losses = Asked(), []
+    for _ in range(times):
+        loss = answer(network, clean, alpha_bar, rng)
+        if loss is None:
+            return None
+        losses.append(loss)
+    if len(network.seen) != times:
+        return f"the network is asked {len(network.seen) / times:.3g} times a batch, not once"
+    if any(x.shape != clean.shape for x, _, _ in network.seen):
+        return f"x_i has the shape {network.seen[0][0].shape}, x_0 has {clean.shape}"
+    if any(i.shape != (len(clean),) for _, i, _ in network.seen):
+        return f"i has the shape {network.seen[0][1].shape}, expected ({len(clean)},)"
+    x, i, out = (np.stack([one[k] for one in network.seen]) for k in range(3))
+    levels = levels_told(i, len(alpha_bar) - 1)
+    if not levels.startswith("i from"):
+        return levels
+    signal = alpha_bar[i.astype(int)].reshape(*i.shape, *ones)
+    mixture, noise = mixture_seen(x, clean, signal)
+    if noise is None:
+        return levels, mixture
+    part = np.sqrt(1 - signal) * noise
+    return levels, mixture, loss_seen(losses, out, noise, clean, x, part)
+
+
+def levels_told(i: np.ndarray, T: int) -> str:
+    """Which levels i (times, B) the network was asked about."""
+    if (i != np.round(i)).any():
+        return "the network is not told whole numbers i" + (" but i / T" if i.max() <= 1 else "")
+    if i.min() < 0 or i.max() > T:
+        return f"i from {i.min():.0f} to {i.max():.0f}, where T is {T}: out of range"
+    low, high = (f"T{k - T or ''}" if k > T - 2 and k > 1 else f"{k:.0f}" for k in span(i))
+    words = f"i from {low} to {high}"
+    if i.shape[1] > 1 and T > 1 and (i == i[:, :1]).all():
+        return words + ", one for the whole batch"
+    counts = np.bincount(i.astype(int).ravel(), minlength=T + 1)[i.min().astype(int) :]
+    even = i.size / len(counts)
+    return words + ("" if np.abs(counts - even).max() <= SIGMAS * even**0.5 else ", not all alike")
+
+
+def span(i: np.ndarray) -> tuple[int, int]:
+    return int(i.min()), int(i.max())
+
+
+def mixture_seen(x, clean, signal) -> tuple[str, np.ndarray | None]:
+    """What x is made of, and its noise."""
+    for words, parts in MIXTURES.items():
+        of_clean, of_noise = parts(signal)
+        if (of_noise == 0).any():
+            continue
+        noise = (x - of_clean * clean) / of_noise
+        limit = SIGMAS / noise.size**0.5
+        with_clean = (noise * clean).mean() / np.sqrt((clean**2).mean() + 1e-30)
+        if (
+            abs(noise.std() - 1) > limit
+            or abs(noise.mean()) > limit * 2
+            or abs(with_clean) > limit * 2
+        ):
+            continue
+        if len(np.unique(noise.round(5))) < 0.5 * noise.size:
+            return words + ", one noise for several numbers", noise
+        return words, noise
+    return "x_i is something else", None
+
+
+def loss_seen(losses, out, noise, clean, x, part) -> str:
+    if any(not isinstance(loss, Tensor) for loss in losses):
+        return "the loss is no Tensor: it has no gradient"
+    if any(loss.shape != () for loss in losses):
+        return f"the loss has the shape {losses[0].shape}, not ()"
+    values = np.array([loss.item() for loss in losses])
+    for words, measure in LOSSES.items():
+        expected = [measure(*one) for one in zip(out, noise, np.stack([clean] * len(x)), x, part)]
+        if np.allclose(values, expected, rtol=1e-3, atol=1e-5):
+            return words
+    ratio = values / [((o - e) ** 2).mean() for o, e in zip(out, noise)]
+    constant = np.ptp(ratio) < 1e-3 * abs(ratio.mean())
+    return f"{ratio.mean():.3g} times the mean" if constant else "the loss is something else"
+
+
+def batch_of(rng, shape=None, steps=None, dtype=np.float64):
+    shape = tuple(rng.integers(2, 6, size=rng.integers(2, 5))) if shape is None else shape
+    steps = int(rng.integers(3, 12)) if steps is None else steps
+    alpha_bar = np.append(1, np.linspace(rng.uniform(0.05, 0.2), 0.95, steps)[::-1])
+    return rng.normal(0.3, 0.8, size=shape).astype(dtype), alpha_bar, rng
+
+
+# -- Break it: three runs, each with one bug -------------------------------------------------------
+
+BUGS = {"A": "square", "B": "last noise", "C": "untrained T"}
+NUMBERED = ("last noise", "untrained T", "square", "variance")  # as in the lesson's list
+ANSWER = "".join(str(1 + NUMBERED.index(bug)) for bug in BUGS.values())
+
+
+def faulty_path(run, denoise, alpha_bar, start, noises):
+    """The path of run "A", "B" or "C": the exact denoiser(x, alpha, sigma), and one bug."""
+    bug = BUGS[run]
+
+    def guess(x, i):
+        alpha, sigma = np.sqrt(alpha_bar[i]), np.sqrt(1 - alpha_bar[i])
+        if bug == "untrained T" and i == len(alpha_bar) - 1:
+            return 0 * x
+        if bug == "square":
+            sigma = sigma**2
+        return (x - alpha * denoise(x, alpha, sigma)) / sigma
+
+    return chain(
+        guess, alpha_bar, start, noises,
+        std=(lambda variance: variance) if bug == "variance" else np.sqrt,
+        at_the_end=np.sqrt if bug == "last noise" else None,
+    )  # fmt: skip
+
+
+# -- Further: an exact denoiser --------------------------------------------------------------------
 
 
 def denoise_signs(x, alpha, sigma):
@@ -71,226 +386,168 @@ def denoise_signs_by_bayes(x, alpha, sigma):
     return (plus - minus) / (plus + minus)
 
 
-def one_step_beta(now, after, i):
-    return 1 - now / after
-
-
-def beta_of_the_lesson(now, after, i):
-    """What the lesson's own beta[i] would give, for another schedule and T = 50."""
-    alpha_bar = np.exp(-(0.1 * np.arange(51) / 50 + 9.95 * (np.arange(51) / 50) ** 2))
-    return 1 - alpha_bar[i] / alpha_bar[i - 1]
-
-
-def two_noisy_ends(variance, beta):
-    """Beta tilde, which is 0 in the last step, and beta there."""
-    return np.sqrt(variance if variance > 1e-12 else beta)
-
-
-def chain(
-    denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1, noise_shift=0,
-    steps=slice(None), beta_of=one_step_beta,
-):  # fmt: skip
-    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked
-    at i + asked, ...
-    """
-    x = start
-    for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
-        now, after = alpha_bar[i], alpha_bar[i - 1]
-        beta = beta_of(now, after, i)
-        x = (
-            np.sqrt(after) * beta * denoise(x, i + asked) + np.sqrt(1 - beta) * (1 - after) * x
-        ) / (1 - now)
-        variance = beta * (1 - after) / (1 - now)
-        spread = np.sqrt(variance) if std is None else std(variance, beta)
-        if i > 1 or noise_at_the_end:
-            x = x + spread * noises[::noise_order][i + noise_shift]
-    return x
-
-
-def renoised(denoise, alpha_bar, start, noises):
-    x = start
-    for i in range(len(alpha_bar) - 1, 0, -1):
-        x = np.sqrt(alpha_bar[i - 1]) * denoise(x, i) + np.sqrt(1 - alpha_bar[i - 1]) * noises[i]
-    return x
-
-
-def alpha_bar_of_the_lesson(denoise, alpha_bar, start, noises):
-    """What `posterior` of the lesson gives: all of it from the notebook's own chain."""
-    own = np.exp(-(0.1 * np.arange(51) / 50 + 9.95 * (np.arange(51) / 50) ** 2))
-    return chain(denoise, own[: len(alpha_bar)], start, noises)
-
-
-def sample(denoise, alpha_bar, start, noises):
-    x = start
-    for i in range(len(alpha_bar) - 1, 0, -1):
-        now, after = alpha_bar[i], alpha_bar[i - 1]
-        beta = 1 - now / after
-        clean = denoise(x, i)
-        x = (np.sqrt(after) * beta * clean + np.sqrt(1 - beta) * (1 - after) * x) / (1 - now)
-        if i > 1:
-            x = x + np.sqrt(beta * (1 - after) / (1 - now)) * noises[i]
-    return x
-
-
-def sample_by_noise_guess(denoise, alpha_bar, start, noises):
-    """DDPM's algorithm 2: the mean in terms of the guessed noise."""
-    beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
-    x = start
-    for i in reversed(range(1, len(alpha_bar))):
-        b, sigma = beta[i - 1], np.sqrt(1 - alpha_bar[i])
-        guess = (x - np.sqrt(alpha_bar[i]) * denoise(x, i)) / sigma
-        x = (x - b / sigma * guess) / np.sqrt(1 - b)
-        x = (
-            x + np.sqrt(b * (1 - alpha_bar[i - 1])) / sigma * noises[i]
-        )  # alpha_bar[0] = 1: no noise at the end
-    return x
-
-
 def two_alpha_bars(rng):
     size = rng.integers(1, 5, size=rng.integers(1, 3))
     now = rng.uniform(0.1, 0.6, size=size)
     return now, now + rng.uniform(0.1, 0.9, size=size) * (1 - now)
 
 
-def one_step(rng):
-    now, after = two_alpha_bars(rng)
-    return rng.normal(size=now.shape), rng.normal(size=now.shape), now, after
-
-
-def sampler_inputs(rng, steps=None, size=None):
-    steps = int(rng.integers(2, 9)) if steps is None else steps
-    size = rng.integers(2, 5, size=rng.integers(1, 4)) if size is None else size
-    alpha_bar = np.append(1, np.sort(rng.uniform(0.02, 0.98, size=steps))[::-1])
-    return alpha_bar, rng.normal(size=size), rng.normal(size=(steps + 1, *size))
-
-
-def run_sampler(answer, alpha_bar, start, noises):
-    def denoise(x, i):  # bent, so that no step of the walk can be left out
-        return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
-
-    return answer(denoise, alpha_bar, start, noises)
-
-
 EXERCISES = (
     Exercise(
-        "11.bugs",
-        "Three bugs named from plots and numbers",
-        reference="231",
-        alternatives=(231, "2 3 1", "2,3,1", [2, 3, 1]),
+        "11.sample",
+        "Algorithm 2: the sampler",
+        reference=sample,
+        alternatives=(sample_by_clean_guess, sample_by_ddim, lambda *a: chain(*a)),
         wrong=(
             (
-                "123",
-                "This has none of the three right. In which run does the curve leave the dotted line at once?",
+                lambda *a: chain(*a, at_the_end=np.sqrt),
+                "This adds noise in the last step too. x_0 is the answer, nothing after it could "
+                "clean it: what is beta tilde where alpha_bar[i - 1] is 1?",
             ),
             (
-                "213",
-                "A is right. Which of the other two clouds is wrong in shape, and which is only blurred at the end?",
+                lambda *a: chain(*a, at_the_end=lambda beta: 1),
+                "This adds noise in the last step too, with all its strength. Which standard "
+                "deviation does beta tilde give there?",
             ),
             (
-                "321",
-                "C is right. A and B are swapped: which curve jumps at once, and which cloud is blurred?",
+                lambda *a: large_variance(*a, at_the_end=np.sqrt),
+                "This adds noise of variance beta in every step, in the last one too. Asked for "
+                "is beta tilde; and what is beta tilde in the last step?",
             ),
             (
-                "132",
-                "B is right. A and C are swapped: in which of them do the points end where they should?",
+                lambda *a: large_variance(*a),
+                "This is what you get with the variance beta. It works too, but asked for here is "
+                "beta tilde.",
             ),
             (
-                "312",
-                "This has none of the three right. Noise at the last step cannot bend a curve before its very end.",
+                lambda *a: chain(*a, std=lambda variance: variance),
+                "This multiplies the noise by the variance. By what must a standard normal number "
+                "be multiplied to have that variance?",
+            ),
+            (
+                lambda *a: chain(*a, std=lambda variance: 0),
+                "This adds no noise at all. Each step draws from a Gaussian; its mean alone is "
+                "not a sample.",
+            ),
+            (
+                lambda *a: chain(*a, std=lambda variance: 1),
+                "This adds noise of standard deviation 1 in every step. How much is fresh in one?",
+            ),
+            (
+                lambda *a: chain(*a, mean=clean_for_noise),
+                "This takes the guess for the clean thing. guess(x, i) answers with the noise in "
+                "x: which clean thing does that mean?",
+            ),
+            (
+                lambda *a: chain(
+                    *a, mean=lambda x, e, now, after, beta: x - beta / np.sqrt(1 - now) * e
+                ),
+                "What is taken off is right, but the step must also undo the shrinking: forwards "
+                "x was multiplied by sqrt(1 - beta).",
+            ),
+            (
+                lambda *a: chain(
+                    *a, mean=lambda x, e, now, after, beta: (x - beta * e) / np.sqrt(1 - beta)
+                ),
+                "The guess has standard deviation 1 and stands for all the noise in x, of size "
+                "sigma_i. Which sigma has been lost on the way from the mean mu?",
+            ),
+            (
+                lambda *a: chain(
+                    *a,
+                    mean=lambda x, e, now, after, beta: (
+                        (x - beta / (1 - now) * e) / np.sqrt(1 - beta)
+                    ),
+                ),
+                "Here 1 - alpha_bar stands where its root belongs, sigma.",
+            ),
+            (
+                lambda *a: chain(
+                    *a,
+                    mean=lambda x, e, now, after, beta: (
+                        (x - np.sqrt(1 - now) * e) / np.sqrt(1 - beta)
+                    ),
+                ),
+                "This takes off all the noise in every step. One step takes off a part of it.",
+            ),
+            (
+                renoised,
+                "This puts all-new noise on the guessed clean thing. The posterior keeps a part "
+                "of x_i: its mean has two terms.",
+            ),
+            (
+                lambda *a: chain(*a, asked=-1),
+                "This tells the network i - 1, but x is still at level i when it is asked.",
+            ),
+            (
+                lambda *a: chain(*a, noise_order=-1),
+                "This uses the noises in another order: noises[i] belongs to the step from i to "
+                "i - 1.",
+            ),
+            (
+                lambda *a: chain(*a, noise_shift=-1),
+                "This uses noises[i - 1] in the step from i to i - 1. Which index does the "
+                "exercise give it?",
+            ),
+            (
+                one_jump,
+                "This jumps from x_T to the mean at once. A sampler goes back in small steps.",
+            ),
+            (
+                lambda *a: chain(*a, steps=slice(None, -1)),
+                "This stops at x_1: the step from 1 to 0 is missing. Where does range end?",
+            ),
+            (
+                lambda *a: chain(*a, steps=slice(1, None)),
+                "This leaves out the first step, from T to T - 1. How many entries has alpha_bar, "
+                "and what is T?",
+            ),
+            (
+                lambda *a: chain(*a, beta_of=lambda now, after, i: 1 - now),
+                "This takes 1 - alpha_bar[i] for beta: the noise of all steps up to i. How much "
+                "does one step add?",
+            ),
+            (
+                lambda *a: chain(*a, beta_of=beta_of_the_lesson),
+                "This uses the notebook's own beta. The check comes with another chain: make beta "
+                "from the argument alpha_bar.",
+            ),
+            (
+                lambda *a: sample(*a)[::-1],
+                "The right walk, in the order in which it was walked: path[0] should be x_0, the "
+                "last state.",
+            ),
+            (
+                lambda *a: sample(*a)[0],
+                "This is the right x_0. Asked for are all states: path[i] is x_i.",
+            ),
+            (
+                lambda *a: sample(*a)[:-1],
+                "All states but the first are there. x_T, where the walk starts, belongs to the "
+                "path too.",
             ),
         ),
         hints=(
-            "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts only there?",
-            "One curve lies on the dotted line all the way; another leaves it well before the end. See both clouds.",
-            "A denoiser that believes in too little noise takes noise for signal; noise at the end only blurs.",
+            "Go through i = T, T - 1, ..., 1. In the step from i to i - 1, 1 - beta is "
+            "alpha_bar[i] / alpha_bar[i - 1].",
+            "The guessed noise means a clean thing: solve x_i = alpha x_0 + sigma noise for x_0, "
+            "and put it into mu. (It need not be simplified.)",
+            "Add sqrt(beta tilde) times noises[i]; in the last step beta tilde is 0 by itself. "
+            "Keep each state in a list and turn the list around at the end.",
         ),
-        choices=("1", "2", "3"),
-    ),
-    Exercise(
-        "11.posterior_mean",
-        "The mean of the way back when the clean thing is known",
-        reference=posterior_mean,
-        alternatives=(posterior_mean_by_coefficients, posterior_mean_by_gain),
-        wrong=(
-            (
-                posterior_mean_by_precision,
-                "Right until the last step: there after is 1, and this divides by 1 - after. "
-                "Multiply it out before you compute.",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (after * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
-                ),
-                "This is what you get without the square roots: amplitudes go with roots of alpha_bar and 1 - beta.",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (
-                        np.sqrt(after) * (1 - now / after) * x
-                        + np.sqrt(now / after) * (1 - after) * clean
-                    )
-                    / (1 - now)
-                ),
-                "This is what you get with the two coefficients swapped. Which of them must vanish when after = 1?",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now) * clean + np.sqrt(now) * (1 - after) * x)
-                    / (1 - now)
-                ),
-                "This is what you get with alpha_bar where one step's 1 - beta belongs. What does one step keep?",
-            ),
-            (
-                lambda clean, x, now, after: np.sqrt(after) * clean + 0 * x,
-                "This is the mean given the clean thing alone. The present x tells something about the noise as well.",
-            ),
-            (
-                lambda clean, x, now, after: posterior_mean(clean, x, after, now),
-                "This takes now for after. Which of the two states is noisier, and has the smaller alpha_bar?",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (after * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x)
-                    / (1 - now)
-                ),
-                "What stands before x is right. Before clean a root is missing: an amplitude, not a variance.",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (np.sqrt(after) * (1 - now / after) * clean + now / after * (1 - after) * x)
-                    / (1 - now)
-                ),
-                "What stands before clean is right. Before x a root is missing: an amplitude, not a variance.",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    np.sqrt(after) * clean
-                    + np.sqrt((1 - after) / (1 - now)) * (x - np.sqrt(now) * clean)
-                ),
-                "This keeps all the noise that x holds (the mean of DDIM). Given x, some of it is likely to be fresh.",
-            ),
-            (
-                lambda clean, x, now, after: (
-                    (
-                        np.sqrt(after) * (1 - now / after) * clean
-                        + np.sqrt(now / after) * (1 - after) * x
-                    )
-                    / (1 - after)
-                ),
-                "This divides by the noise at `after`. Step 1 divides by q(x_i | x_0): whose noise is that?",
-            ),
-        ),
-        hints=(
-            "You need beta of this one step. alpha_bar at now is alpha_bar at after, times 1 - beta.",
-            "beta = 1 - now / after; put it into the formula for mu under 'By hand'.",
-        ),
-        inputs=one_step,
+        inputs=sampler_inputs,
         edges=(
-            (np.array([1.0, -2.0]), np.array([0.5, 3.0]), np.array([0.9, 0.5]), np.ones(2)),
-            (np.ones(1), -np.ones(1), np.array([1e-5]), np.array([2e-5])),
-            (np.ones(3), np.zeros(3), np.array([0.1, 0.4, 0.7]), np.array([0.2, 0.8, 0.9])),
+            sampler_inputs(np.random.default_rng(0), 1, (2, 2)),
+            sampler_inputs(np.random.default_rng(1), 2, (3,)),
+            sampler_inputs(np.random.default_rng(2), 60, (2, 1, 3)),
         ),
-        forbidden=("minigen.schedules.Schedule.posterior",),
+        run=run_sampler,
+        forbidden=(
+            "minigen.schedules.Schedule.posterior",
+            "minigen.sampling.ancestral",
+            "minigen.sampling.ddim",
+        ),
+        minutes=10,
     ),
     Exercise(
         "11.noise_weight",
@@ -314,6 +571,11 @@ EXERCISES = (
                 "This multiplies by the SNR. The clean error is sigma / alpha times the other: which power of SNR?",
             ),
             (
+                lambda now, after: np.log(after * (1 - now) / (now * (1 - after))) / 2,
+                "This is the step in the logarithm of the SNR. Near it for small steps; but which "
+                "one is exact?",
+            ),
+            (
                 lambda now, after: np.ones_like(now),
                 "This is the simple loss, which drops the weight. What would the bound ask for?",
             ),
@@ -333,7 +595,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "Steps 4 and 5 of the derivation each give one factor.",
+            "One factor is w, the other turns an error of the clean thing into one of the noise.",
             "SNR = alpha_bar / (1 - alpha_bar). The weight is w / SNR_now.",
         ),
         inputs=two_alpha_bars,
@@ -342,6 +604,180 @@ EXERCISES = (
             (np.array([[0.2, 0.3, 0.4]]), np.array([[0.3, 0.4, 0.5]])),
             (np.array([0.5, 0.9, 0.98]), np.array([0.75, 0.95, 0.99])),
         ),
+        minutes=3,
+    ),
+    Exercise(
+        "11.training_loss",
+        "Algorithm 1: the training step's loss",
+        reference=training_loss,
+        alternatives=(training_loss_by_rows, training_loss_by_floor, lambda *a: trial(*a)),
+        wrong=(
+            (
+                lambda *a: trial(*a, high=-1),
+                "Here i never is T, and the sampler's first question is about T. Does "
+                "rng.integers include its upper end?",
+            ),
+            (
+                lambda *a: trial(*a, low=0),
+                "Here i may be 0: clean data without any noise, about which the sampler never "
+                "asks.",
+            ),
+            (
+                lambda *a: trial(*a, low=0, high=-1),
+                "Here i runs from 0 to T - 1. The sampler asks about 1 to T.",
+            ),
+            (
+                lambda *a: trial(*a, one=True),
+                "One i for the whole batch: it would be right on average, but noisier. Draw one "
+                "for each example.",
+            ),
+            (
+                lambda *a: trial(*a, noise_like="batch"),
+                "All examples of a batch get the same noise. Each number needs noise of its own.",
+            ),
+            (
+                lambda *a: trial(*a, noise_like="example"),
+                "All numbers of an example get the same noise. Each one needs noise of its own.",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: np.sqrt(s) * x + (1 - s) * e),
+                "The noise has the wrong strength: 1 - alpha_bar is a variance. What multiplies a "
+                "standard normal number?",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: s * x + np.sqrt(1 - s) * e),
+                "The clean thing is multiplied by alpha_bar. How are alpha and alpha_bar related?",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: s * x + (1 - s) * e),
+                "Both parts are multiplied by variances: two roots are missing.",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: np.sqrt(1 - s) * x + np.sqrt(s) * e),
+                "The two parts are swapped: at i = T nearly nothing of the clean thing is left.",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: x + np.sqrt(1 - s) * e),
+                "The noise is right, but the clean thing does not fade. What multiplies it?",
+            ),
+            (
+                lambda *a: trial(*a, hide=lambda x, e, s: x + e),
+                "This adds noise of strength 1 at every level. Where does i come in?",
+            ),
+            (
+                lambda *a: trial(*a, target="clean"),
+                "The guess is held against the clean thing. This lesson's networks guess the "
+                "noise.",
+            ),
+            (
+                lambda *a: trial(*a, target="x"),
+                "The guess is held against x_i, which the network is shown. What does it not see?",
+            ),
+            (
+                lambda *a: trial(*a, target="part"),
+                "The guess is held against sigma times the noise. The sampler multiplies by sigma "
+                "itself.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error: (error**2).sum()),
+                "The squared errors are summed. Asked for is their mean, whatever the size of the "
+                "batch.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error: error.mean()),
+                "The errors are averaged without their squares: positive and negative ones cancel.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error: (error * error).mean() ** 0.5),
+                "This is the root of what is asked for.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error: float((error**2).mean().item())),
+                "The right number, but torn off from the network: backward starts from a Tensor. "
+                "Let NumPy and Python leave it as it is.",
+            ),
+            (
+                lambda *a: trial(*a, told="time"),
+                "guess wants the level i itself, a whole number from 1 to T; it makes i / T of it.",
+            ),
+            (
+                level_before,
+                "The noisy state is made with another alpha_bar than that of the level which the "
+                "network is told. Is the list of alpha_bar shifted by one?",
+            ),
+        ),
+        hints=(
+            "Five lines: draw i, draw the noise, mix the two, ask guess(x_i, i), average the "
+            "squared error.",
+            "rng.integers(1, n, size=B) gives numbers below n. alpha_bar[i] is (B,): to multiply "
+            "a batch (B, Y, X) it must become (B, 1, 1), whatever the number of axes.",
+            "alpha_bar[i].reshape(-1, *(1,) * (clean.ndim - 1)) does that. A Tensor knows ** 2 "
+            "and .mean().",
+        ),
+        inputs=batch_of,
+        edges=(
+            batch_of(np.random.default_rng(3), (8, 2), 1),
+            batch_of(np.random.default_rng(4), (1, 3), 5, np.float32),
+            batch_of(np.random.default_rng(5), (4, 1, 4, 4), 50, np.float32),
+        ),
+        run=run_training,
+        forbidden=("minigen.models.ddpm.DDPM.loss", "minigen.schedules.Schedule.noisy"),
+        minutes=10,
+    ),
+    Exercise(
+        "11.bugs",
+        "Three bugs named from plots and numbers",
+        reference=ANSWER,
+        alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
+        wrong=(
+            (
+                "123",
+                "In none of the three runs is this the bug. Which curve leaves the dotted line at "
+                "once, and which never?",
+            ),
+            (
+                "412",
+                "One of the curves lies above the dotted line near the end, not below. Would too "
+                "little fresh noise do that?",
+            ),
+            (
+                "321",
+                "One run is right. The other two: which curve jumps at once, and which cloud is "
+                "only blurred?",
+            ),
+            (
+                "132",
+                "One run is right. Noise at the last step cannot bend a curve before its very end.",
+            ),
+            (
+                "342",
+                "One curve cannot be told from the dotted line all the way down. Would fresh noise "
+                "that is too weak in every step leave no trace on it?",
+            ),
+            (
+                "314",
+                "A bug that acts in every step cannot show in the first one only and then be "
+                "forgotten.",
+            ),
+            (
+                "213",
+                "One run is right. Look at the other two clouds: which of them ends where it "
+                "should?",
+            ),
+            (
+                "231",
+                "In none of the three runs is this the bug. Look at the first step, at the last "
+                "one, and at those between.",
+            ),
+        ),
+        hints=(
+            "One curve leaves the dotted line in the very first step. Which bug acts only there?",
+            "One curve lies on the dotted line all the way to i = 1. What can happen after that?",
+            "The last one leaves it on the way: is the spread too large there, or too small? Which "
+            "of the bugs left over would do that?",
+        ),
+        choices=("1", "2", "3", "4"),
+        minutes=3,
     ),
     Exercise(
         "11.denoise_signs",
@@ -416,94 +852,5 @@ EXERCISES = (
             (np.array([0.0, -0.5, 0.5]), 1.0, 1.0),
         ),
         forbidden=("minigen.oracles.IdealDenoiser", "minigen.oracles.GaussianMixture"),
-    ),
-    Exercise(
-        "11.sample",
-        "The whole sampler",
-        reference=sample,
-        alternatives=(sample_by_noise_guess, lambda *arguments: chain(*arguments)),
-        wrong=(
-            (
-                lambda *a: chain(*a, std=two_noisy_ends, noise_at_the_end=True),
-                "This adds noise at the last step too, as one of the runs of 'Break it' does. x_0 is "
-                "the answer: nothing after it could clean it.",
-            ),
-            (
-                lambda *a: chain(
-                    *a, std=lambda variance, beta: np.sqrt(beta), noise_at_the_end=True
-                ),
-                "This adds noise of variance beta in every step, at the last one too. Asked for is "
-                "beta tilde; and what is beta tilde in the last step?",
-            ),
-            (
-                lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta)),
-                "This is what you get with the variance beta. It works too, but asked for here is beta tilde.",
-            ),
-            (
-                lambda *a: chain(*a, std=lambda variance, beta: variance),
-                "This multiplies the noise by the variance; noise of that variance has its root as standard deviation.",
-            ),
-            (
-                lambda *a: chain(*a, asked=-1),
-                "This tells the denoiser i - 1, but x is still at level i when it is asked.",
-            ),
-            (
-                lambda *a: chain(*a, std=lambda variance, beta: 0),
-                "This adds no noise at all. Each step draws from a Gaussian; its mean alone is not a sample.",
-            ),
-            (
-                lambda *a: chain(*a, noise_order=-1),
-                "This uses the noises in another order: noises[i] belongs to the step from i to i - 1.",
-            ),
-            (
-                lambda *a: chain(*a, noise_shift=-1),
-                "This uses noises[i - 1] in the step from i to i - 1. Which index does the exercise give it?",
-            ),
-            (
-                lambda denoise, alpha_bar, start, noises: denoise(start, len(alpha_bar) - 1),
-                "This jumps from x_T to the mean at once. A sampler goes back in small steps, and commits to a little.",
-            ),
-            (
-                lambda *a: chain(*a, steps=slice(None, -1)),
-                "This stops at x_1: the step from 1 to 0 is missing. Where does range end?",
-            ),
-            (
-                lambda *a: chain(*a, steps=slice(1, None)),
-                "This leaves out the first step, from T to T - 1. How many entries has alpha_bar, and what is T?",
-            ),
-            (
-                lambda *a: chain(*a, beta_of=lambda now, after, i: 1 - now),
-                "This takes 1 - alpha_bar[i] for beta: the noise of all steps up to i. How much does one step add?",
-            ),
-            (
-                lambda *a: chain(*a, beta_of=beta_of_the_lesson),
-                "This uses the lesson's own beta. The check comes with another chain: make beta from its alpha_bar.",
-            ),
-            (
-                alpha_bar_of_the_lesson,
-                "This uses the notebook's alpha_bar, in posterior perhaps. Take alpha_bar from the argument, beta too.",
-            ),
-            (
-                renoised,
-                "This puts all-new noise on the guess. The posterior also keeps a part of x_i: its mean has two terms.",
-            ),
-        ),
-        hints=(
-            "Start from sample_path in 'By hand'; T, alpha_bar, beta and the noise come from the arguments.",
-            "In the step from i to i - 1: beta = 1 - alpha_bar[i] / alpha_bar[i - 1].",
-            "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
-        ),
-        inputs=sampler_inputs,
-        edges=(
-            sampler_inputs(np.random.default_rng(0), 1, (2, 2)),
-            sampler_inputs(np.random.default_rng(1), 2, (3,)),
-            sampler_inputs(np.random.default_rng(2), 60, (2, 1, 3)),
-        ),
-        run=run_sampler,
-        forbidden=(
-            "minigen.schedules.Schedule.posterior",
-            "minigen.sampling.ancestral",
-            "minigen.sampling.ddim",
-        ),
     ),
 )
