@@ -1,13 +1,15 @@
-"""minigen: diffusion and autoregressive models from scratch in NumPy, to read, to learn from, and to measure.
+"""minigen: diffusion and autoregressive models from scratch in NumPy.
 
-The names stand in reading order: the engine, what is built from it, the models of both families, and the tools around.
+To read, to learn from, and to measure. The names stand in reading order: the engine, what is built
+from it, the models of both families, and the tools around.
 """
 
+import difflib
 import importlib
 
 from minigen.tensor import Tensor, keep_freed_memory, no_grad
 
-keep_freed_memory()  # before anything large is allocated; see there for what it does and how to switch it off
+keep_freed_memory()  # before anything large is allocated; there: what it does, how to switch it off
 
 from minigen import (
     data,
@@ -34,8 +36,29 @@ from minigen.training import train
 __version__ = "0.1.0"
 
 
+__all__ = [  # in reading order; beside them what is imported when first used
+    *("Tensor", "no_grad", "ops", "gradients", "nn", "networks", "optim"),
+    *("SGD", "Adam", "AdamW", "EMA", "data", "schedules", "oracles", "sampling"),
+    *("MarkovChain", "NGram", "LinearAR", "MADE", "GPT", "DDPM", "ScoreSDE"),
+    *("train", "save", "load", "resume", "evaluate"),
+]
+ON_DEMAND = {  # they need matplotlib or IPython
+    "plots": "minigen.plots",
+    "compare": "minigen.compare",
+    "course": "minigen.course",
+    "read": "minigen.course",
+}
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *ON_DEMAND, "__version__"])
+
+
 def __getattr__(name: str):
-    """`mg.plots`, `mg.compare` and `mg.course` are imported when first used: they need matplotlib or IPython."""
-    if name in ("plots", "compare", "course"):
-        return importlib.import_module(f"minigen.{name}")
-    raise AttributeError(f"module 'minigen' has no attribute {name!r}")
+    """`mg.plots`, `mg.compare`, `mg.course` and `mg.read` (`course.read`), when first used."""
+    if name in ON_DEMAND:
+        room = importlib.import_module(ON_DEMAND[name])
+        return getattr(room, name, room)
+    near = difflib.get_close_matches(name, __dir__())
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'minigen' has no attribute {name!r}{hint}")
