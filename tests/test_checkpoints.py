@@ -528,7 +528,7 @@ GPT = {"vocab_size": 9, "context": 9, "width": 8, "heads": 2}
 
 
 def with_entry(content, name="optimizer.a.npy", array=None):
-    """One more entry beside a good model; with `array`, its sha256 is right: only its kind is odd."""
+    """One more entry beside a good model; with `array`, its sha256 is right, its kind is odd."""
     arrays = nn.state({"model": mg.LinearAR(1)})
     files = [(f"{place}.npy", npy(a)) for place, a in arrays.items()]
     digests = {place: checkpoints._digest(a) for place, a in arrays.items()}
@@ -765,7 +765,7 @@ def odd_file(generator, content):
 
 
 def read_odd_files(number, folder, seed=11):
-    """Read so many odd files, in little memory and time, `CheckpointError` only; how many it was."""
+    """Read so many odd files, in little memory and time, `CheckpointError` only; how many."""
     generator, refused = rng(seed), 0
     models = {name: make() for name, make in EXAMPLES.items()}
     contents = {}
@@ -891,7 +891,7 @@ SAVING_LOOP = """
 
 
 def kill_while_saving(path, times):
-    """kill -9 at random moments of a saving loop; how many unreadable files, and the steps found."""
+    """kill -9 at random moments of a saving loop; how many unreadable, and the steps found."""
     generator, unreadable, steps = rng(4), 0, []
     code = textwrap.dedent(SAVING_LOOP).format(root=str(ROOT), path=str(path))
     for _ in range(times):
