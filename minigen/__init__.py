@@ -31,7 +31,7 @@ from minigen.models.made import MADE
 from minigen.models.markov import MarkovChain, NGram
 from minigen.models.score import ScoreSDE
 from minigen.optim import EMA, SGD, Adam, AdamW
-from minigen.training import train
+from minigen.training import fit, train
 
 __version__ = "0.1.0"
 

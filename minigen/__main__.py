@@ -1,47 +1,74 @@
-"""The command line: `python -m minigen` is the head-to-head on digits; `python -m minigen --help` lists the rest."""
+"""The command line: `python -m minigen` is the head-to-head on digits; --help lists the rest."""
 
 import argparse
 import importlib
 import sys
 
-COMMANDS = {
+COMMANDS = {  # name: the module with its main(argv), what it does, an example
     "digits": (
         "minigen.compare.head_to_head",
         "train both families on the same digits and compare them (the default)",
+        "digits --seconds 55 --out runs/digits",
     ),
-    "text": ("minigen.compare.text", "train a GPT on a text file, beside n-grams"),
+    "text": (
+        "minigen.compare.text",
+        "train a GPT on a text file, beside n-grams",
+        "text book.txt --seconds 60 --out runs/book",
+    ),
+    "sample": (
+        "minigen.compare.sample",
+        "draw from a saved model: pictures, a GIF of the walk, text",
+        "sample runs/digits/ddpm.npz -n 40 --method ddim --steps 10 --gif",
+    ),
     "ddim": (
         "minigen.compare.ddim_sweep",
         "samplers and numbers of steps against sample quality, on the digits",
+        "ddim --steps 5 20 100",
     ),
-    "lessons": ("minigen.course.notebooks", "execute and refresh the lesson notebooks"),
+    "lessons": (
+        "minigen.course.notebooks",
+        "execute and refresh the lesson notebooks",
+        "lessons 03",
+    ),
     "checkpoints": (
         "minigen.course.checkpoints",
         "train and verify the checkpoints that the lessons load",
+        "checkpoints --verify",
     ),
-    "check": ("minigen.course.handed_in", "mark handed-in notebooks"),
+    "check": (
+        "minigen.course.handed_in",
+        "mark handed-in notebooks",
+        "check lessons/03_layers_and_training.ipynb",
+    ),
 }
 
 
 def main(argv: list[str]) -> int:
-    """Hand the arguments to the command's own `main(argv)`; options alone belong to the default command."""
+    """Hand the arguments to the command's own `main(argv)`; options alone belong to `digits`.
+
+    Returns the exit code: 130 after Ctrl-C, as a shell expects.
+    """
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         argv = ["digits", *argv]
-    parser = argparse.ArgumentParser(
-        prog="python -m minigen", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.epilog = "commands:\n" + "\n".join(
-        f"  {name:12} {help_}" for name, (_, help_) in COMMANDS.items()
-    )
-    parser.add_argument(
-        "command",
-        choices=COMMANDS,
-        metavar="COMMAND",
-        help="one of those below; digits if not given",
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m minigen", formatter_class=raw)
+    lines = [
+        f"  {name:12} {about}\n{'':15}python -m minigen {example}"
+        for name, (_, about, example) in COMMANDS.items()
+    ]
+    parser.epilog = "\n".join(["commands, each with an example:", *lines])
+    what = "one of those below; digits if not given. COMMAND --help lists its options"
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=what)
     command = parser.parse_args(argv[:1]).command
-    return importlib.import_module(COMMANDS[command][0]).main(argv[1:]) or 0
+    try:
+        return importlib.import_module(COMMANDS[command][0]).main(argv[1:]) or 0
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
+    from minigen.compare.terminal import patient_streams
+
+    patient_streams()
     sys.exit(main(sys.argv[1:]))

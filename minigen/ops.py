@@ -1,20 +1,24 @@
-"""Every differentiable primitive: the value and its vector-Jacobian products (vjp) on adjacent lines.
+"""Every differentiable primitive: the value and its vector-Jacobian products on adjacent lines.
 
-Names and meaning follow `torch.nn.functional`. In a rule, `g` is the gradient of the loss by the op's value; the rule
-returns the gradient of the loss by one argument. Summing over broadcast axes is the engine's work, not the rule's.
-A primitive is as large as an equation in a textbook: few passes over memory, and one derivation to read.
+Names and meaning follow `torch.nn.functional`. In a rule, `g` is the gradient of the loss by the
+op's value; the rule returns the gradient of the loss by one argument. Summing over broadcast axes is
+the engine's work, not the rule's. A primitive is as large as an equation in a textbook: few passes
+over memory, and one derivation to read.
 """
 
+import inspect
 import math
 
 import numpy as np
 
-from minigen.attention import additive_mask, attention, attention_weights  # noqa: F401  the larger primitives have rooms of their own
-from minigen.convolution import avg_pool2d, conv2d, group_norm, interpolate  # noqa: F401
+# The larger primitives have a room of their own.
+from minigen.kernels.attention import additive_mask, attention, attention_weights  # noqa: F401
+from minigen.kernels.convolution import conv2d  # noqa: F401
+from minigen.kernels.images import avg_pool2d, group_norm, interpolate  # noqa: F401
+from minigen.kernels.winograd import upsample_conv2d  # noqa: F401
 from minigen.tensor import Tensor, joint_op, ones, op
-from minigen.winograd import upsample_conv2d  # noqa: F401
 
-# -- elementwise -------------------------------------------------------------------------------------------------------
+# -- elementwise -----------------------------------------------------------------------------------
 
 
 @op
@@ -44,19 +48,21 @@ def neg(x):
 
 @op
 def pow(x, exponent):
-    """x to a constant power. (x ** 2 and x ** 3 are products: NumPy's own cube in float32 is 300 times slower.)"""
+    """x to a constant power.
+
+    x ** 2 and x ** 3 are products: NumPy's own cube in float32 is 300 times slower.
+    """
     if np.ndim(exponent):
         raise TypeError(
             f"pow: exponent is a constant number, got an array of shape {np.shape(exponent)}"
         )
+    if exponent == 0:  # x^-1, below, is infinite at x = 0
+        return x**exponent, lambda g: np.zeros_like(g)
     if exponent == 2:
         return x * x, lambda g: 2 * g * x
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
-    return (
-        x**exponent,
-        lambda g: g * (exponent and exponent * x ** (exponent - 1)),
-    )  # exponent 0: 0, also at x = 0
+    return x**exponent, lambda g: g * (exponent * x ** (exponent - 1))
 
 
 @op
@@ -89,14 +95,14 @@ def tanh(x):
 
 @op
 def sigmoid(x):
-    y = 1 / _one_plus_exp(-x)
+    y = _sigmoid(x)
     return y, lambda g: g * y * (1 - y)
 
 
 @op
 def softplus(x):
     """log(1 + e^x), for any x."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), lambda g: g / _one_plus_exp(-x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), lambda g: g * _sigmoid(x)
 
 
 @op
@@ -107,32 +113,30 @@ def relu(x):
 @op
 def silu(x):
     """x sigmoid(x), also called swish (Ramachandran et al. 2017)."""
-    e = _one_plus_exp(-x)
-    y = x / e
-    return (
-        y,
-        lambda g: g * (y + (1 - y) / e),
-    )  # with s = sigmoid(x) = 1 / e: y' = s + x s (1 - s) = y + s (1 - y)
+    s = _sigmoid(x)
+    y = x * s
+    return y, lambda g: g * (s + y * (1 - s))  # not y + s (1 - y): that cancels where x is large
 
 
 @op
 def gelu(x):
-    """GELU in its tanh form (Hendrycks & Gimpel 2016): x s, s = (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3)."""
+    """GELU in its tanh form (Hendrycks & Gimpel 2016).
+
+    x s with s = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x^3); s' = 2 s (1 - s) u'.
+    """
     c = math.sqrt(2 / math.pi)
     s = np.tanh(x * (x * x * (0.044715 * c) + c)) * 0.5 + 0.5
     y = x * s
-    return (
-        y,
-        lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c)),
-    )  # s' = 2 s (1 - s) u'
+    return y, lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c))
 
 
-def _one_plus_exp(x):
-    """1 + e^x; where e^x overflows, infinity is the right answer for those who divide by it. Writes over x."""
+def _sigmoid(x):
+    """1 / (1 + e^-x); where e^-x overflows, infinity is the right thing to divide by."""
+    y = np.negative(x, out=np.empty_like(x))  # an array also where x is a single number
     with np.errstate(over="ignore"):
-        x = np.exp(x, out=x if isinstance(x, np.ndarray) else None)
-    x += 1
-    return x
+        np.exp(y, out=y)
+    y += 1
+    return np.divide(1, y, out=y)
 
 
 @op
@@ -151,7 +155,10 @@ def clip(x, low, high):
 
 @op
 def where(condition, x, y):
-    """x where condition holds, else y. Both are computed: `where(x > 0, log(x), 0)` has a NaN gradient at x = 0."""
+    """x where condition holds, else y.
+
+    Both are computed: `where(x > 0, log(x), 0)` has a NaN gradient at x = 0.
+    """
     return (
         np.where(condition, x, y),
         None,
@@ -169,7 +176,7 @@ def dropout(x, p, rng):
     return x * keep, lambda g: g * keep
 
 
-# -- reductions --------------------------------------------------------------------------------------------------------
+# -- reductions ------------------------------------------------------------------------------------
 
 
 @op
@@ -191,9 +198,8 @@ def max(x, axis=None, keepdims=False):
     y = x.max(axis=axis, keepdims=True)
     chosen = (x == y).astype(x.dtype)
     chosen /= chosen.sum(axis=axis, keepdims=True)
-    return (
-        y if keepdims else y.squeeze(axis)
-    ), lambda g: chosen * _spread(g, x.shape, axis, keepdims)
+    value = y if keepdims else y.squeeze(axis)
+    return value, lambda g: chosen * _spread(g, x.shape, axis, keepdims)
 
 
 def _spread(g, shape, axis, keepdims):
@@ -203,7 +209,7 @@ def _spread(g, shape, axis, keepdims):
     return np.broadcast_to(g, shape)
 
 
-# -- shaping -----------------------------------------------------------------------------------------------------------
+# -- shaping ---------------------------------------------------------------------------------------
 
 
 @op
@@ -246,14 +252,21 @@ def split(x, sections: int, axis: int = 0) -> list[Tensor]:
 
 @op
 def pad(x, widths, value=0.0):
-    """Surround x with a constant; widths as for `numpy.pad`: ((before, after), ...) for every axis."""
+    """Surround x with a constant; widths as for `numpy.pad`: ((before, after), ...) for every axis.
+
+    Also as there, one pair serves all axes, and one number both sides.
+    """
+    widths = np.broadcast_to(widths, (x.ndim, 2))
     inside = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
     return np.pad(x, widths, constant_values=value), lambda g: g[inside]
 
 
 @op
 def getitem(x, index):
-    """x[index], for slices as well as for integer and boolean arrays; an element taken twice gets both gradients."""
+    """x[index], for slices as well as for integer and boolean arrays.
+
+    An element taken twice gets both gradients.
+    """
     parts = index if type(index) is tuple else (index,)
     repeats = any(isinstance(part, (np.ndarray, list, tuple, range)) for part in parts)
 
@@ -287,7 +300,7 @@ def _indices(name, indices, size):
     return indices
 
 
-# -- products ----------------------------------------------------------------------------------------------------------
+# -- products --------------------------------------------------------------------------------------
 
 
 @op
@@ -304,9 +317,8 @@ def linear(x, weight, bias=None):
     if x.shape[-1:] != weight.shape[1:] or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError("x is (..., in), weight (out, in), bias (out,)")
     rows = _rows(x)  # one flat product: NumPy loops over the leading axes otherwise
-    y = rows.dot(
-        weight.T
-    )  # as `@`, and half a microsecond less, which counts where one token is sampled
+    # As `@`, and half a microsecond less, which counts where one token is sampled:
+    y = rows.dot(weight.T)
     if bias is not None:
         y += bias
     return (
@@ -324,12 +336,12 @@ def _rows(x):
 
 @op
 def embedding(indices, weight):
-    """Rows of a table: weight[indices]. Shapes: indices (...) of integers, weight (V, C) -> (..., C)."""
+    """Rows of a table: weight[indices]. Shapes: indices (...) integers, weight (V, C) -> (..., C)."""
+    if weight.ndim != 2:
+        raise ValueError("weight is (V, C)")
     indices = _indices("embedding", indices, len(weight))
 
-    def vjp_weight(
-        g,
-    ):  # add up the rows of g that belong to the same index: sort them, then sum each run
+    def vjp_weight(g):  # add up the rows of g of one index: sort them, then sum each run
         order = np.argsort(indices, axis=None, kind="stable")
         chosen, starts = np.unique(indices.ravel()[order], return_index=True)
         out = np.zeros(weight.shape, g.dtype)
@@ -340,7 +352,7 @@ def embedding(indices, weight):
     return weight[indices], None, vjp_weight
 
 
-# -- normalisation and probabilities -----------------------------------------------------------------------------------
+# -- normalisation and probabilities ---------------------------------------------------------------
 
 
 @op
@@ -361,7 +373,10 @@ def log_softmax(x, axis=-1):
 
 @op
 def cross_entropy(logits, targets):
-    """Mean of -log softmax(logits)[target]. Shapes: logits (..., V), targets (...) of integers -> scalar, nats."""
+    """Mean of -log softmax(logits)[target], in nats, a scalar.
+
+    Shapes: logits (..., V), targets (...) of integers.
+    """
     targets = _indices("targets", targets, logits.shape[-1])
     if targets.shape != logits.shape[:-1] or not targets.size:
         raise ValueError(
@@ -395,7 +410,7 @@ def mse_loss(x, target):
     )
 
 
-@joint_op
+@joint_op("x", "weight", "bias")
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016).
 
@@ -406,8 +421,12 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         raise ValueError(
             f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}"
         )
+    for parameter in (weight, bias):
+        if parameter is not None and parameter.shape != (C,):
+            raise ValueError(f"weight and bias are ({C},), as the last axis")
     rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
-    z = rows - rows.dot(average)[:, None]
+    z = rows - rows[:, :1]  # so that a row far from 0 loses no digits in its mean
+    z -= z.dot(average)[:, None]
     deviation = np.sqrt((z * z).dot(average) + eps)[:, None]
     z /= deviation
     scale = ones(C, x.dtype) if weight is None else weight
@@ -420,19 +439,41 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         d -= (d @ average)[:, None]
         d -= z * (gz @ (scale * average))[:, None]
         d /= deviation
-        return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
+        return d.reshape(x.shape), over_rows @ gz, over_rows @ g
 
     return y.reshape(x.shape), vjp
 
 
-# -- what Tensor can do: the same functions as operators and methods ---------------------------------------------------
+# -- what Tensor can do: the same functions as operators and methods -------------------------------
 
 Tensor.__add__ = Tensor.__radd__ = add
 Tensor.__mul__ = Tensor.__rmul__ = mul
 Tensor.__sub__, Tensor.__rsub__ = sub, lambda x, y: sub(y, x)
 Tensor.__truediv__, Tensor.__rtruediv__ = div, lambda x, y: div(y, x)
 Tensor.__matmul__, Tensor.__rmatmul__ = matmul, lambda x, y: matmul(y, x)
-Tensor.__neg__, Tensor.__pow__, Tensor.__getitem__ = neg, pow, getitem
-Tensor.sum, Tensor.mean = sum, mean
+Tensor.__neg__, Tensor.__pow__, Tensor.__getitem__, Tensor.__abs__ = neg, pow, getitem, abs
+Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs, Tensor.pow = exp, log, sqrt, abs, pow
+Tensor.tanh, Tensor.sigmoid, Tensor.relu = tanh, sigmoid, relu
+Tensor.sum, Tensor.mean, Tensor.max = sum, mean, max
 Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
 Tensor.transpose = lambda x, *axes: transpose(x, axes or None)
+Tensor.T = property(transpose)
+
+_IN_TORCH = {"view": "reshape", "flatten": "reshape", "squeeze": "reshape", "unsqueeze": "reshape"}
+_IN_TORCH |= {"permute": "transpose", "clamp": "clip", "cat": "concatenate", "chunk": "split"}
+_IN_TORCH |= {"mm": "matmul", "index_select": "take", "min": "max"}
+
+
+def _no_such_method(x, name):
+    """What a Tensor has no method for may be an op, or have another name there."""
+    name_here = _IN_TORCH.get(name, name)
+    if inspect.isfunction(globals().get(name_here)) and not name.startswith("_"):
+        hint = f"; there is minigen.ops.{name_here}"
+    elif name in ("detach", "clone"):
+        hint = "; there is Tensor(x, requires_grad=False), or x.data for the value"
+    else:
+        hint = ""
+    raise AttributeError(f"a Tensor has no {name!r}{hint}")
+
+
+Tensor.__getattr__ = _no_such_method

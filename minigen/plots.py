@@ -19,6 +19,12 @@ DIFFUSION = "#e8862a"  # orange: light grey in print
 TRUTH = "#222222"  # exact answers, published values
 QUIET = "#b8b8b8"  # data in the background, what was rejected
 
+# Every line differs in grey level and in dashes too, not only in hue.
+_HUES = matplotlib.cycler(color=[AUTOREGRESSIVE, DIFFUSION, TRUTH, "#3f9e8f", "#a35c9e", "#8a8a8a"])
+_DASHED = (0, (5, 1, 1, 1, 1, 1))
+_DOTTED = (0, (1, 1))
+_DASHES = matplotlib.cycler(linestyle=["-", "--", ":", "-.", _DASHED, _DOTTED])
+
 _LOOK = {
     "figure.figsize": (6.4, 3.2),
     "figure.constrained_layout.use": True,
@@ -31,11 +37,7 @@ _LOOK = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "image.cmap": "gray_r",
-    # every line differs in grey level and in dashes too, not only in hue
-    "axes.prop_cycle": matplotlib.cycler(
-        color=[AUTOREGRESSIVE, DIFFUSION, TRUTH, "#3f9e8f", "#a35c9e", "#8a8a8a"]
-    )
-    + matplotlib.cycler(linestyle=["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]),
+    "axes.prop_cycle": _HUES + _DASHES,
 }
 
 
@@ -56,24 +58,26 @@ class Picture(Figure):
 def image_grid(
     images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75
 ) -> Figure:
-    """Grey images (N, Y, X) or (N, 1, Y, X) side by side, `size` inches each, high values dark.
+    """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, `size` inches each, with a thin frame.
 
-    `limits` are the values shown white and black; by default the lowest and highest value of all the images together.
+    `limits` are the values shown white and black, by default the lowest and the highest of all the images together; for
+    photographs, in which light is high, the other way round: (1, -1). The figure's `savefig` writes a file.
     """
-    images = np.asarray(images)
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] != 1):
-        raise ValueError(f"images must be (N, Y, X) or (N, 1, Y, X); got shape {images.shape}")
-    images = images.reshape(len(images), *images.shape[-2:])
-    columns = min(len(images), columns)
-    rows = -(-len(images) // columns)
-    low, high = limits or (images.min(), images.max())
+    pixels = _pixels(images, limits)
+    columns = min(len(pixels), columns)
+    rows = -(-len(pixels) // columns)
+    height = size + 0.22 if titles else size
     with style():
-        figure = Picture((columns * size, rows * (size + (0.22 if titles else 0))))
-        for index, axes in enumerate(np.ravel(figure.subplots(rows, columns, squeeze=False))):
-            axes.axis("off")
-            if index < len(images):
-                axes.imshow(images[index], vmin=low, vmax=high)
-                axes.set_title(titles[index] if titles else "", loc="center", fontsize=8)
+        figure = Picture((columns * size, rows * height))
+        for index, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+            if index >= len(pixels):
+                axes.axis("off")
+                continue
+            axes.imshow(pixels[index], interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=True, color=QUIET, linewidth=0.5)
+            if titles:
+                axes.set_title(titles[index], loc="center", fontsize=8)
     return figure
 
 
@@ -89,11 +93,11 @@ def curves(
         axes = figure.subplots()
         for label, line in lines.items():
             x, y, *error = line if isinstance(line, tuple) else (np.arange(len(line)), line)
-            (drawn,) = axes.plot(x, y, label=label, color=(colours or {}).get(label))
+            colour = (colours or {}).get(label)
+            (drawn,) = axes.plot(x, y, label=label, color=colour)
             if error:
-                axes.fill_between(
-                    x, y - error[0], y + error[0], color=drawn.get_color(), alpha=0.2, linewidth=0
-                )
+                low, high = y - error[0], y + error[0]
+                axes.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
         axes.set(xlabel=xlabel, ylabel=ylabel, **settings)
         axes.legend()
     return figure
@@ -112,78 +116,118 @@ class GIF(bytes):
 
 
 def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: int = 32) -> GIF:
-    """One GIF of figures or of uint8 arrays (Y, X) or (Y, X, 3) of equal size; the last frame is held for a second."""
-    pictures = [Image.fromarray(_pixels(frame)).convert("RGB") for frame in frames]
+    """One GIF of figures or of uint8 arrays (Y, X) or (Y, X, 3) of equal size; the last frame is held for a second.
+
+    The time between frames is equal: seconds / frames, rounded to the hundredths that a GIF knows, at least two.
+    """
+    pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in frames]
     if not pictures:
         raise ValueError("frames is empty")
-    few = np.concatenate([np.asarray(pictures[k]) for k in (0, len(pictures) // 2, -1)])
-    palette = Image.fromarray(few).quantize(
-        colours
-    )  # one palette for all frames: no flicker, small files
-    table = np.array(palette.getpalette()).reshape(-1, 3)
-    table[table.min(1) > 240] = 255  # paper stays white
-    # and grey stays grey, without a tint
-    palette.putpalette(
-        np.where(np.ptp(table, 1, keepdims=True) < 10, table[:, 1:2], table).ravel().tolist()
-    )
+    palette = _palette(pictures, colours)
     pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    durations = [max(20, round(1000 * seconds / len(pictures)))] * (len(pictures) - 1) + [1000]
+    hundredths = max(2, round(100 * seconds / len(pictures)))
+    durations = [10 * hundredths] * (len(pictures) - 1) + [1000]
+    settings = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
     file = io.BytesIO()
-    pictures[0].save(
-        file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
-    )
+    pictures[0].save(file, "GIF", **settings)
     return GIF(file.getvalue())
 
 
+def _palette(pictures: list[Image.Image], colours: int) -> Image.Image:
+    """One palette for all frames, from nine of them: no flicker, small files."""
+    nine = np.linspace(0, len(pictures) - 1, 9).astype(int)
+    chosen = [pictures[k] for k in nine]
+    palette = Image.fromarray(np.concatenate(chosen)).quantize(colours - 1)
+    table = np.array(palette.getpalette()).reshape(-1, 3)[: colours - 1]
+    paper = table.min(axis=1) > 240
+    table[paper] = 255  # paper stays white
+    grey = np.ptp(table, axis=1) < 10
+    table[grey] = table[grey, 1:2]  # and grey stays grey, without a tint
+    black = np.zeros((1, 3), int)  # and the text black
+    palette.putpalette(np.concatenate([table, black]).ravel().tolist())
+    return palette
+
+
 def animate(
-    states: Iterable, draw: Callable, labels: Sequence | None = None, seconds=4.0, size=(3.2, 3.4)
+    states: Iterable,
+    draw: Callable,
+    labels: Sequence | None = None,
+    seconds: float = 4.0,
+    size: tuple[float, float] = (3.2, 3.4),
+    colours: int = 32,
 ) -> GIF:
     """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above it."""
 
     def frames() -> Iterable[Figure]:
         for index, state in enumerate(states):
+            label = f"step {index}" if labels is None else labels[index]
             with style():
                 figure = Figure(size, dpi=80)
                 axes = figure.subplots()
                 draw(axes, state)
-                axes.set_title(labels[index] if labels is not None else f"step {index}")
+                axes.set_title(label, fontsize=12)
             yield figure
 
-    return gif(frames(), seconds)
+    return gif(frames(), seconds, colours)
 
 
 def points(
     colour: str = DIFFUSION, limit: float = 3.0, background: np.ndarray | None = None
 ) -> Callable:
     """A `draw` for `animate`: 2-D points (N, 2) in a square from -limit to limit, over a quiet cloud of data."""
+    span = (-limit, limit)
 
     def draw(axes: Axes, state: np.ndarray) -> None:
         if background is not None:
             axes.plot(*np.asarray(background).T, ".", color=QUIET, markersize=2)
         axes.plot(*np.asarray(state).T, ".", color=colour, markersize=3)
-        axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[])
+        axes.set(xlim=span, ylim=span, aspect="equal", xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
 
     return draw
 
 
 def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
-    """A `draw` for `animate`: images (N, Y, X) or (N, 1, Y, X) as one mosaic with `columns` columns."""
+    """A `draw` for `animate`: images as `image_grid` takes them, in one mosaic with thin borders."""
 
     def draw(axes: Axes, state: np.ndarray) -> None:
-        rows, (height, width) = -(-len(state) // columns), np.shape(state)[-2:]
-        mosaic = np.full(
-            (rows, height + 1, columns, width + 1), limits[0], dtype=float
-        )  # one pixel between images
-        for index, image in enumerate(np.reshape(state, (-1, height, width))):
-            mosaic[index // columns, :-1, index % columns, :-1] = image
-        axes.imshow(mosaic.reshape(rows * (height + 1), -1), vmin=limits[0], vmax=limits[1])
+        pixels = _pixels(state, limits)
+        zoom = -(-32 // pixels.shape[1])  # enlarged, so that a border of one pixel is thin
+        pixels = pixels.repeat(zoom, axis=1).repeat(zoom, axis=2)
+        n, height, width, _ = pixels.shape
+        rows = -(-n // columns)
+        down, right = height + 1, width + 1
+        mosaic = np.ones((rows * down + 1, columns * right + 1, 3))
+        for index, picture in enumerate(pixels):
+            y, x = index // columns * down, index % columns * right
+            mosaic[y : y + down + 1, x : x + right + 1] = matplotlib.colors.to_rgb(QUIET)
+            mosaic[y + 1 : y + down, x + 1 : x + right] = picture
+        axes.imshow(mosaic)
         axes.axis("off")
 
     return draw
 
 
-def _pixels(frame: np.ndarray | Figure) -> np.ndarray:
+def _pixels(images: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
+    """Images (N, Y, X), (N, 1, Y, X) or (N, 3, Y, X) as red, green and blue in 0..1, (N, Y, X, 3)."""
+    images = np.asarray(images, dtype=np.float64)
+    shape = images.shape
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
+        raise ValueError(
+            f"images must be (N, Y, X), (N, 1, Y, X) or (N, 3, Y, X); got shape {shape}"
+        )
+    white, black = limits or (images.min(), images.max())
+    is_coloured = images.shape[1] == 3
+    if is_coloured and white < black:
+        white, black = black, white  # what is high is light in every colour
+    span = black - white if black != white else 1.0
+    light = 1 - np.clip((images - white) / span, 0, 1)
+    return np.moveaxis(light if is_coloured else light.repeat(3, axis=1), 1, -1)
+
+
+def _drawn(frame: np.ndarray | Figure) -> np.ndarray:
     if not isinstance(frame, Figure):
         return np.asarray(frame)
     canvas = FigureCanvasAgg(frame)

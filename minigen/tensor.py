@@ -11,6 +11,7 @@ Reverse-mode automatic differentiation (Baydin et al. 2018, section 3.2) in four
 """
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import inspect
@@ -23,66 +24,90 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-_births = itertools.count(
-    0, -1
-)  # counts down, because a heap gives the smallest number first: the youngest node
-_recording = True
-_PLAIN = {float, int, type(None)}  # constants that an op may use as they are
+# Counts down, because a heap gives the smallest number first: the youngest node.
+_births = itertools.count(0, -1)
+_open_no_grad_blocks = contextvars.ContextVar("how many no_grad blocks are open", default=0)
+_PLAIN = {float, int, bool, str, type(None)}  # constants that an op may use as they are
+LEAF = ()  # the rules of a node that was not computed
+ndarray = np.ndarray
 
 
 class Node:
     """One step of the history: the gradient that arrives here goes on to `parents`, through `rules`.
 
-    A leaf (a Tensor that was not computed) has no parents; the gradients that reach it add up in `grad`.
+    A leaf (a Tensor that was not computed) has no rules; the gradients that reach it add up in `grad`.
     """
 
     __slots__ = ("birth", "dtype", "grad", "name", "parents", "rules", "shape")
 
     def __init__(self, name: str, parents, rules, shape: tuple, dtype: np.dtype) -> None:
         self.name = name
-        self.parents = parents  # one Node an argument; None for an argument that needs no gradient
-        self.rules = (
-            rules  # one vjp an argument, or one function that gives all gradients; None once used
-        )
+        self.parents = parents  # one Node an argument; None for one that needs no gradient
+        self.rules = rules  # one vjp a parent, or one function for all of them; None once used
         self.shape = shape
         self.dtype = dtype
         self.grad = None
         self.birth = next(_births)
+
+    def pull_back(self, g: np.ndarray) -> list[tuple["Node", np.ndarray]]:
+        """The parents that need a gradient, each with the one that it gets if this node gets g."""
+        rules, parents = self.rules, self.parents
+        if rules is None:
+            raise RuntimeError(
+                f"backward: an earlier backward() freed the graph behind {self.name!r}"
+            )
+        self.rules = self.parents = None  # free what the rules saved as soon as it was used
+        together = rules(g) if callable(rules) else None
+        pulled = []
+        for place, parent in enumerate(parents):
+            if parent is None:
+                continue
+            d = together[place] if together else rules[place](g)
+            if type(d) is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
+                d = _fit(d, parent, self.name)
+            pulled.append((parent, d))
+        return pulled
 
 
 class Tensor:
     """An array of floats whose gradient can be asked for.
 
     Args:
-        data: array, number or nested list of floats; copied. Python floats become float32 (the default of parameters),
-            NumPy arrays and scalars keep their float dtype.
+        data: array, number or nested list of floats; copied. Python floats become float32 (the
+            default of parameters), NumPy arrays and scalars keep their float dtype.
         requires_grad: whether `backward` should fill `grad`.
 
     Raises:
-        TypeError: if `data` does not hold floats (integers, booleans, complex numbers, objects, strings).
+        TypeError: if `data` does not hold floats (integers, booleans, complex numbers, objects,
+            strings), or is a list of Tensors, whose gradients would be lost.
     """
 
     __slots__ = ("__weakref__", "_data", "node")
-    __array_ufunc__ = (
-        None  # so that `ndarray * Tensor` asks the Tensor instead of building an array of objects
-    )
+    __array_ufunc__ = None  # `ndarray * Tensor` asks the Tensor, and np.exp(tensor) is refused
+    __hash__ = object.__hash__  # `==` compares elements
 
     def __init__(self, data, requires_grad: bool = True) -> None:
         if isinstance(data, Tensor):
             data = data._data
+        _refuse_tensors_inside("Tensor", data)
         array = np.array(data)
         if array.dtype.kind != "f":
             raise TypeError(
-                f"Tensor: data has dtype {array.dtype}, expected floats (tokens and labels stay ndarrays)"
+                f"Tensor: data has dtype {array.dtype}, expected floats "
+                "(tokens and labels stay ndarrays)"
             )
-        if not isinstance(data, (np.ndarray, np.floating)):
-            array = array.astype(np.float32)
-        self._data = read_only(array)
-        self.node = Node("leaf", (), (), array.shape, array.dtype) if requires_grad else None
+        kept = isinstance(data, (np.ndarray, np.floating))
+        dtype = array.dtype.newbyteorder("=") if kept else np.float32
+        self._data = read_only(array.astype(dtype, copy=False))
+        leaf = Node("leaf", (), LEAF, self._data.shape, self._data.dtype) if requires_grad else None
+        self.node = leaf
 
     @property
     def data(self) -> np.ndarray:
-        """The value, read-only: a later `backward` may need it. Assign an array to replace it; it is kept by column."""
+        """The value, read-only: a later `backward` may need it.
+
+        Assign an array to replace it; it is kept by column.
+        """
         return self._data
 
     @data.setter
@@ -96,19 +121,21 @@ class Tensor:
             raise ValueError(
                 f"Tensor.data: expected an array of {self.dtype} {self.shape}, got {came}"
             )
-        # Column by column, so that x W^T reads W along its columns: three times faster where x has a dozen rows.
-        self._data = read_only(
-            (np.array if array.flags.writeable else np.asarray)(array, order="F")
-        )
+        # By column, so that x W^T reads W along them: three times faster where x has a dozen rows.
+        keep = np.asarray if _is_frozen(array) else np.array
+        self._data = read_only(keep(array, order="F"))
 
     @property
     def grad(self) -> np.ndarray | None:
-        """Sum of the gradients of all `backward` calls so far (of a leaf; None otherwise). An array of its own."""
+        """Sum of the gradients of all `backward` calls so far, an array of its own.
+
+        None if there was none, or if this is no leaf.
+        """
         return None if self.node is None else self.node.grad
 
     @grad.setter
     def grad(self, gradient: np.ndarray | None) -> None:
-        if self.node is None or self.node.name != "leaf":
+        if self.node is None or self.node.rules is not LEAF:
             raise ValueError("Tensor.grad: only a leaf that requires a gradient has one")
         if gradient is not None and np.shape(gradient) != self.shape:
             raise ValueError(f"Tensor.grad: expected shape {self.shape}, got {np.shape(gradient)}")
@@ -120,74 +147,131 @@ class Tensor:
     ndim = property(lambda self: self._data.ndim)
     size = property(lambda self: self._data.size)
 
-    def item(self) -> float:
-        """The value of a tensor of one element, as a Python float."""
-        return self._data.item()
-
-    def numpy(self) -> np.ndarray:
-        """A copy of the value that may be written to."""
-        return self._data.copy()
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def __repr__(self) -> str:
-        origin = "" if self.node is None or self.node.name == "leaf" else f", from={self.node.name}"
-        return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{origin})"
-
     def backward(self, create_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `grad` of every leaf that self was computed from.
 
         The graph is freed on the way. No `grad` changes if an error stops the walk.
 
         Raises:
-            ValueError: if self is not a scalar; if `create_graph` asks for gradients that can be differentiated again.
-            RuntimeError: if self has no history, or a part of its history was already used by another `backward`.
+            ValueError: if self is not a scalar; if `create_graph` asks for gradients that can be
+                differentiated again; if a rule gives a gradient of the wrong shape.
+            RuntimeError: if self has no history, or `backward` has used a part of it before.
         """
+        self._refuse_backward(create_graph)
+        gradients = {self.node: np.ones(self.shape, self.dtype)}
+        waiting = [(self.node.birth, self.node)]  # a heap: the youngest node first
+        leaves = []
+        while waiting:
+            node = heappop(waiting)[1]
+            g = gradients.pop(node)  # complete: all nodes that use this one are younger
+            if node.rules is LEAF:
+                leaves.append((node, g))
+                continue
+            for parent, d in node.pull_back(g):
+                if parent in gradients:  # never in place: a rule may hand the same array to two
+                    gradients[parent] = gradients[parent] + d
+                else:
+                    gradients[parent] = d
+                    heappush(waiting, (parent.birth, parent))
+        for node, g in leaves:
+            node.grad = np.array(g) if node.grad is None else np.asarray(node.grad + g)
+
+    def _refuse_backward(self, create_graph: bool) -> None:
         if create_graph:
             raise ValueError(
                 "backward: create_graph=True asks for gradients of gradients; this engine has none"
             )
         if self.size != 1:
             raise ValueError(
-                f"backward: starts from a scalar, of one element; this tensor has shape {self.shape}"
+                "backward: starts from a scalar, of one element; "
+                f"this tensor has shape {self.shape}"
             )
         if self.node is None:
             raise RuntimeError(
                 "backward: this tensor has no history (computed under no_grad(), or from constants)"
             )
-        gradients = {self.node: np.ones(self.shape, self.dtype)}
-        waiting = [(self.node.birth, self.node)]  # a heap: the youngest node first
-        leaves = []
-        while waiting:
-            node = heappop(waiting)[1]
-            g, rules, parents = gradients.pop(node), node.rules, node.parents
-            if node.name == "leaf":
-                leaves.append((node, g))
-                continue
-            if rules is None:
-                raise RuntimeError(
-                    f"backward: an earlier backward() freed the graph behind {node.name!r}"
-                )
-            node.rules = node.parents = None  # free what the rules saved as soon as it was used
-            together = rules(g) if callable(rules) else None
-            for i, parent in enumerate(parents):
-                if parent is None:
-                    continue
-                d = together[i] if together else rules[i](g)
-                if d.shape != parent.shape:
-                    d = _unbroadcast(d, parent.shape)
-                if d.dtype is not parent.dtype:
-                    d = d.astype(parent.dtype)
-                if parent in gradients:
-                    gradients[parent] = (
-                        gradients[parent] + d
-                    )  # never in place: a rule may hand the same array to two
-                else:
-                    gradients[parent] = d
-                    heappush(waiting, (parent.birth, parent))
-        for node, g in leaves:
-            node.grad = np.array(g) if node.grad is None else np.asarray(node.grad + g)
+
+    # -- as a value --------------------------------------------------------------------------------
+
+    def item(self) -> float:
+        """The value of a tensor of one element, as a Python float."""
+        if self.size != 1:
+            raise ValueError(
+                f"a number, or a truth, of a Tensor of shape {self.shape}: it needs one element"
+            )
+        return self._data.item()
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value that may be written to."""
+        return self._data.copy()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """np.asarray(tensor): the value, read-only; np.array(tensor): a copy."""
+        return np.array(self._data, dtype, copy=copy)
+
+    def __array_function__(self, function, types, args, kwargs):
+        raise TypeError(
+            f"np.{function.__name__} would lose the gradient of a Tensor: "
+            "there are minigen.ops for Tensors; NumPy gets their .data"
+        )
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    # Comparisons have no gradient: they give an ndarray of booleans, one an element.
+
+    def __eq__(self, other):
+        return self._data == other
+
+    def __ne__(self, other):
+        return self._data != other
+
+    def __lt__(self, other):
+        return self._data < other
+
+    def __le__(self, other):
+        return self._data <= other
+
+    def __gt__(self, other):
+        return self._data > other
+
+    def __ge__(self, other):
+        return self._data >= other
+
+    def __repr__(self) -> str:
+        origin = "" if self.node is None or self.node.rules is LEAF else f", from={self.node.name}"
+        return f"Tensor({np.array2string(self._data, separator=', ', prefix='Tensor(')}{origin})"
+
+
+# -- what all ops have in common, on the way back --------------------------------------------------
+
+
+def _fit(d, parent: Node, name: str) -> np.ndarray:
+    """A gradient in the shape and dtype of the parent it belongs to."""
+    shape = np.shape(d)
+    extra = len(shape) - len(parent.shape)
+    fits = extra >= 0 and all(n in (1, m) for n, m in zip(parent.shape, shape[extra:]))
+    if d is None or not fits:
+        raise ValueError(
+            f"backward: the rule of {name!r} gives a gradient of shape {shape} "
+            f"to an argument of shape {parent.shape}"
+        )
+    return _unbroadcast(np.asarray(d), parent.shape).astype(parent.dtype, copy=False)
 
 
 def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
@@ -210,115 +294,196 @@ def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
-    """The array, flagged so that nobody writes to it: an op may keep it for its rules without a copy.
-
-    Whoever makes a view of an array read-only promises not to write to that array while a graph may need it.
-    """
+    """The array, flagged so that nobody writes to it."""
     array.flags.writeable = False
     return array
 
 
-def _constant(value, dtype: np.dtype | None):
-    """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(_constant(v, dtype) for v in value)
-    if isinstance(value, np.integer):
-        return int(value)
-    if (
-        isinstance(value, (np.ndarray, np.floating))
-        and value.dtype.kind == "f"
-        and dtype is not None
-    ):
-        value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
-    if (
-        isinstance(value, np.ndarray) and value.flags.writeable
-    ):  # the caller may write to it before backward() reads it
-        return read_only(value.copy())
-    return value
+# -- what all ops have in common, on the way forward -----------------------------------------------
 
 
-def op(function: Callable, joint: bool = False) -> Callable:
+def op(function: Callable, together: tuple[str, ...] = ()) -> Callable:
     """Make a differentiable op of a NumPy function that returns `value, vjp_0, vjp_1, ...`.
 
-    The function gets plain arrays. One vjp belongs to each of its first arguments, in order; None stands for an
-    argument that has no gradient (indices, labels, settings), and so do missing ones at the end.
-    A vjp must not refer to a Tensor (it would keep the whole graph alive), and must not write to the gradient it gets.
+    The function gets plain arrays. One vjp belongs to each of its first arguments, in order; None
+    stands for an argument that has no gradient (indices, labels, settings), and so do missing ones
+    at the end. A vjp must not refer to a Tensor (it would keep the whole graph alive), and must not
+    write to the gradient it gets. For `together` see `joint_op`.
     """
-    name = function.__name__
-    signature = inspect.signature(function)
+    name, signature = function.__name__, inspect.signature(function)
+    arguments = list(signature.parameters)
+    places = [arguments.index(argument) for argument in together]
 
     @functools.wraps(function)
     def apply(*args, **settings):
-        if settings and any(
-            isinstance(value, (Tensor, np.ndarray, np.generic)) for value in settings.values()
-        ):
-            bound = signature.bind(*args, **settings)  # an array given by name: find its place
-            bound.apply_defaults()
-            args, settings = bound.args, bound.kwargs
-        arrays, parents, dtype, constants = [], [], None, False
-        for (
-            x
-        ) in args:  # this loop runs for every op: what it does not need for numbers, it does not do
-            if type(x) is Tensor:
-                array = x._data
-                if array.dtype is not dtype:
-                    dtype = np.promote_types(array.dtype, dtype) if dtype else array.dtype
-                arrays.append(array)
-                parents.append(x.node)
-            else:
-                arrays.append(x)
-                parents.append(None)
-                constants = constants or type(x) not in _PLAIN
-        if constants:
-            arrays = [a if type(x) is Tensor else _constant(x, dtype) for x, a in zip(args, arrays)]
-        try:
-            returned = function(*arrays, **settings)
-        except (ValueError, IndexError, ZeroDivisionError) as error:
-            kind = IndexError if type(error) is IndexError else ValueError
-            shapes = ", ".join(str(a.shape) for a in arrays if isinstance(a, np.ndarray))
-            raise kind(f"{name}: {error} [shapes {shapes}]") from None
-        value, rules = returned[0], returned[1:]
-        if type(value) is not np.ndarray:
-            value = np.asarray(value)
-        if value.dtype is not dtype and (
-            value.dtype != (dtype or value.dtype) or value.dtype.kind != "f"
-        ):
-            raise TypeError(
-                f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind"
-            )
-        value.setflags(write=False)
-        result = Tensor.__new__(Tensor)
-        result._data = value
-        result.node = None
-        if _recording and any(parents):
-            if joint:
-                rules = rules[0]
-            elif len(rules) < len(parents) or None in rules:
-                rules += (None,) * (len(parents) - len(rules))
-                if any(parent and not rule for parent, rule in zip(parents, rules)):
-                    raise TypeError(
-                        f"{name}: a Tensor came for an argument without gradient; give a number or ndarray"
-                    )
-            result.node = Node(name, parents, rules, value.shape, dtype)
-        return result
+        if settings:
+            args, settings = _arrays_by_place(signature, args, settings)
+        arrays, nodes, dtype, lent = _admit(name, args)
+        value, rules = _call(name, function, arrays, settings, dtype, lent)
+        if not any(nodes):
+            return _record(value, None)
+        if places:
+            rules, nodes = _joined(name, arguments, rules, nodes, places)
+        elif len(rules) != len(nodes) or None in rules:
+            rules, nodes = _paired(name, arguments, rules, nodes)
+        return _record(value, Node(name, nodes, rules, value.shape, dtype))
 
     return apply
 
 
-joint_op = functools.partial(
-    op, joint=True
-)  # returns `value, vjp`: one rule that gives the gradients of all arguments
+def joint_op(*arguments: str) -> Callable:
+    """An `op` that returns `value, vjp`: one rule gives the gradients of these arguments together.
+
+    For ops whose gradients have most of their work in common.
+    """
+    return functools.partial(op, together=arguments)
+
+
+def _arrays_by_place(signature, args, settings):
+    """Where an array was given by name, all arguments by their places."""
+    if any(isinstance(value, _BY_PLACE) for value in settings.values()):
+        bound = signature.bind(*args, **settings)
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+    return args, settings
+
+
+def _admit(name, args):
+    """What an op may compute with, and its rules may keep: arrays of one float dtype.
+
+    Returns them, one Node an argument (none under no_grad), the dtype, and the arrays lent by the
+    caller, who may write to them later: under no_grad, where no rule keeps them, they are not copied.
+    """
+    arrays, nodes, dtype, plain = [], [], None, True
+    for x in args:  # runs for every op: what it does not need for numbers, it does not do
+        if type(x) is Tensor:
+            array = x._data
+            if dtype is None:
+                dtype = array.dtype
+            elif array.dtype is not dtype:  # two kinds of floats: the wider one for all
+                dtype, plain = np.promote_types(array.dtype, dtype), False
+            arrays.append(array)
+            nodes.append(x.node)
+        else:
+            plain = plain and type(x) in _PLAIN
+            arrays.append(x)
+            nodes.append(None)
+    if _open_no_grad_blocks.get():
+        nodes, lent = (), []
+    else:
+        lent = None
+    if not plain:
+        arrays = [
+            a.astype(dtype, copy=False) if type(x) is Tensor else _constant(name, x, dtype, lent)
+            for x, a in zip(args, arrays)
+        ]
+    return arrays, nodes, dtype, lent
+
+
+def _constant(name, value, dtype: np.dtype | None, lent: list | None):
+    """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
+    if isinstance(value, (tuple, list)):
+        _refuse_tensors_inside(name, value)
+        return type(value)(_constant(name, v, dtype, lent) for v in value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (ndarray, np.floating)) and value.dtype.kind == "f" and dtype is not None:
+        value = value.astype(dtype, copy=False)  # float64 must not widen a float32 graph
+    if isinstance(value, ndarray) and not _is_frozen(value):
+        if lent is None:
+            return read_only(value.copy())
+        lent.append(value)
+    return value
+
+
+def _call(name, function, arrays, settings, dtype, lent):
+    """The value of an op, an array of floats of the graph's dtype that nobody can write to; its rules."""
+    try:
+        returned = function(*arrays, **settings)
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        kind = IndexError if type(error) is IndexError else ValueError
+        shapes = ", ".join(str(a.shape) for a in arrays if isinstance(a, ndarray))
+        raise kind(f"{name}: {error} [shapes {shapes}]") from None
+    value, rules = returned[0], returned[1:]
+    if type(value) is not ndarray:
+        value = np.asarray(value)
+    if value.dtype is not dtype and (
+        value.dtype != (dtype or value.dtype) or value.dtype.kind != "f"
+    ):
+        raise TypeError(
+            f"{name}: gives {value.dtype} from {dtype} tensors; a graph has floats of one kind "
+            "(whole numbers that come as an array: .astype(np.float32))"
+        )
+    if lent and any(np.may_share_memory(value, array) for array in lent):
+        value = value.copy()
+    value.setflags(write=False)
+    return value, rules
+
+
+def _record(value, node) -> Tensor:
+    """A Tensor around a value that an op has just made."""
+    result = Tensor.__new__(Tensor)
+    result._data = value
+    result.node = node
+    return result
+
+
+def _paired(name, arguments, rules, nodes):
+    """As many rules as nodes; a node without a rule is refused."""
+    rules = [*rules, *[None] * len(nodes)][: len(nodes)]
+    for argument, rule, node in zip(arguments, rules, nodes):
+        if node is not None and rule is None:
+            raise TypeError(
+                f"{name}: a Tensor came for {argument}, an argument without gradient; "
+                "give a number or ndarray"
+            )
+    return rules, nodes
+
+
+def _joined(name, arguments, rules, nodes, places):
+    """The one rule of a `joint_op`, and the nodes of the arguments that it serves."""
+    _paired(name, arguments, [place in places or None for place in range(len(nodes))], nodes)
+    return rules[0], [nodes[place] if place < len(nodes) else None for place in places]
+
+
+def _refuse_tensors_inside(name, value) -> None:
+    if isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
+        raise TypeError(
+            f"{name}: Tensors in a list would lose their gradients; see ops.concatenate"
+        )
+
+
+def _is_frozen(array: np.ndarray) -> bool:
+    """Whether nobody can write to an array: not through it, nor through what it is a view of."""
+    while isinstance(array, ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
+
+
+_BY_PLACE = (Tensor, ndarray, np.generic, tuple, list)
+
+
+# -- switches --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this block nothing is recorded: values cost no memory, and have no gradient."""
-    global _recording
-    before, _recording = _recording, False
+    """Within this block nothing is recorded: values cost no memory, and have no gradient.
+
+    It holds for one thread and, under asyncio, one task. Blocks may end in any order.
+    """
+    _open_no_grad_blocks.set(_open_no_grad_blocks.get() + 1)
     try:
         yield
-    finally:
-        _recording = before
+    finally:  # (a generator may be ended by another thread than began it: never below 0)
+        _open_no_grad_blocks.set(max(0, _open_no_grad_blocks.get() - 1))
+
+
+def is_recording() -> bool:
+    """Whether ops leave a history behind: not within `no_grad`."""
+    return not _open_no_grad_blocks.get()
 
 
 def keep_freed_memory() -> bool:

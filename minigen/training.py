@@ -1,4 +1,7 @@
-"""The one training loop: a generator, so that whoever trains can look, plot, save or stop between two steps."""
+"""How models learn: one step downhill, the loop around it, and `fit`, the recipe used everywhere.
+
+The loop is a generator, so that whoever trains can look, plot, save or stop between two steps.
+"""
 
 import contextlib
 import itertools
@@ -10,140 +13,190 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from minigen.optim import EMA, Optimizer
+from minigen import nn
+from minigen.optim import EMA, AdamW, Optimizer, warmup_cosine
 
 BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
 
 
+def train_step(model, batch, optimizer, rng, max_norm=None) -> float:
+    """How wrong is the model, which way is it less wrong, a step that way: the loss before it."""
+    x, *label = batch if isinstance(batch, tuple) else (batch,)
+    loss = model.loss(x, rng, *label)
+    refuse_not_finite("loss", loss.item())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step(max_norm)
+    return loss.item()
+
+
 def train(
-    model, batches: Iterable[np.ndarray], steps: int | None = None, optimizer: Optimizer | None = None,
-    rng: np.random.Generator | None = None, *, seconds: float | None = None,
-    learning_rate: Callable[[float], float] | None = None, max_norm: float | None = None, ema: EMA | None = None,
-    start: int = 0, progress: bool = True,
+    model, batches: Iterable[np.ndarray], steps: int | None = None,
+    optimizer: Optimizer | None = None, rng: np.random.Generator | None = None, *,
+    seconds: float | None = None, learning_rate: Callable[[float], float] | None = None,
+    max_norm: float | None = None, ema: EMA | None = None, start: int = 0, progress: bool = True,
 ) -> Iterator[tuple[int, float]]:  # fmt: skip
     """Train `model`, yielding (step, loss) after every step; steps count from 1.
 
-    Ctrl-C during a step ends the loop after that step: what was learned is kept.
+    Ctrl-C during a step ends the loop after that step: what was learned is kept. A program that
+    ignores Ctrl-C, or handles it itself, keeps its way.
 
     Args:
         model: has `loss(x, rng)`, a scalar Tensor.
-        batches: arrays x for `model.loss(x, rng)`, or tuples (x, label) for `model.loss(x, rng, label)`; training ends
-            where they end.
+        batches: arrays x for `model.loss(x, rng)`, or tuples (x, label) for
+            `model.loss(x, rng, label)`; training ends where they end.
         steps, seconds: how long to train; give one of the two.
         optimizer: made from `nn.parameters(model)`.
         rng: source of all randomness in the loss.
-        learning_rate: function of progress in [0, 1], such as `optim.warmup_cosine(1e-3)`; None keeps `optimizer.lr`.
+        learning_rate: function of progress in [0, 1], such as `optim.warmup_cosine(1e-3)`; None
+            keeps `optimizer.lr`.
         max_norm: gradients longer than this are scaled down.
         ema: moving average to update after every step.
-        start: the step after which an earlier run was saved (`mg.resume` says it): `steps` and `learning_rate` go on
-            from there, and the first `start` batches are skipped, so that the result is that of one uninterrupted run,
-            bit for bit. `batches` must be made as they were then, from a generator of their own.
+        start: the step after which an earlier run was saved (`mg.resume` says it): `steps` and
+            `learning_rate` go on from there, and the first `start` batches are skipped, so that the
+            result is that of one uninterrupted run, bit for bit. `batches` must be made as they
+            were then, from a generator of their own.
         progress: show a bar with loss, steps per second and time left.
 
     Raises:
-        FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter whose gradient);
-            the parameters are those of the step before.
+        FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter
+            whose gradient); the parameters are those of the step before.
     """
-    if (
-        (steps is None) == (seconds is None)
-        or (steps or seconds) is None
-        or (steps or seconds) <= 0
-    ):
-        raise ValueError(
-            f"train: give steps or seconds, one positive number; got steps={steps}, seconds={seconds}"
-        )
+    check_budget("train", steps, seconds)
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"train: optimizer is {type(optimizer).__name__}, expected one of SGD, Adam, AdamW"
-        )
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"train: rng is {type(rng).__name__}, expected a numpy.random.Generator")
+        came = type(optimizer).__name__
+        raise TypeError(f"train: optimizer is {came}, expected one of SGD, Adam, AdamW")
+    check_generator("train", rng)
     if start < 0 or (start and steps is None):
-        raise ValueError(
-            f"train: start={start}: expected a number of steps, with steps (a time cannot be continued)"
-        )
-    return _steps(
-        model,
-        batches,
-        steps,
-        optimizer,
-        rng,
-        seconds,
-        learning_rate,
-        max_norm,
-        ema,
-        start,
-        progress,
-    )
+        expected = "expected a number of steps, with steps (a time cannot be continued)"
+        raise ValueError(f"train: start={start}: {expected}")
+
+    def loop():
+        begin, state = time.perf_counter(), rng.bit_generator.state
+        total = seconds if steps is None else steps
+        with progress_bar(total, "s" if steps is None else "step", not progress) as bar:
+            for step, batch in enumerate(itertools.islice(batches, start, None), start + 1):
+                if start and step == start + 1 and rng.bit_generator.state != state:
+                    own = "so start cannot skip them: give them their own"
+                    raise ValueError(f"train: batches draw from `rng`, {own}")
+                done = time.perf_counter() - begin if steps is None else step - 1
+                if done >= total:
+                    return
+                with interrupts() as interrupt, naming(step):
+                    refuse_not_finite("batch", *(batch if isinstance(batch, tuple) else (batch,)))
+                    if learning_rate is not None:
+                        optimizer.lr = learning_rate(done / total)
+                    loss = train_step(model, batch, optimizer, rng, max_norm)
+                    if ema is not None:
+                        ema.update()
+                elapsed = time.perf_counter() - begin
+                speed = f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s"
+                bar.set_postfix_str(speed, refresh=False)
+                bar.update((min(elapsed, total) if steps is None else step) - bar.n)
+                yield step, loss
+                if interrupt.came:
+                    return
+
+    return loop()
 
 
-def _steps(
-    model, batches, steps, optimizer, rng, seconds, learning_rate, max_norm, ema, start, progress
-):
-    from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
-
-    total, unit = (steps, "step") if steps else (seconds, "s")
-    before, begin = rng.bit_generator.state, time.perf_counter()
-    with tqdm(total=total, unit=unit, disable=not progress, leave=False, bar_format=BAR) as bar:
-        for step, batch in enumerate(itertools.islice(batches, start, None), start=start + 1):
-            if step == start + 1 and start and rng.bit_generator.state != before:
-                raise ValueError(
-                    "train: batches draw from `rng`, so start cannot skip them: give them their own"
-                )
-            done = step - 1 if steps else time.perf_counter() - begin
-            if done >= total:
-                return
-            with _noting_interrupts() as interrupts:
-                if learning_rate is not None:
-                    optimizer.lr = learning_rate(done / total)
-                loss = _one_step(model, batch, optimizer, rng, max_norm, step)
-                if ema is not None:
-                    ema.update()
-            elapsed = time.perf_counter() - begin
-            bar.set_postfix_str(
-                f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s", refresh=False
-            )
-            bar.update((step if steps else min(elapsed, seconds)) - bar.n)
-            yield step, loss
-            if interrupts:
-                return
+# -- the guards ------------------------------------------------------------------------------------
 
 
-def _one_step(model, batch, optimizer, rng, max_norm, step) -> float:
-    arguments = batch if isinstance(batch, tuple) else (batch,)
-    if not all(np.isfinite(a).all() for a in arguments):
-        raise FloatingPointError(
-            f"step {step}: the batch has NaN or infinity; no parameter was changed"
-        )
-    loss = model.loss(arguments[0], rng, *arguments[1:])
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(f"step {step}: the loss is {value}; no parameter was changed")
-    optimizer.zero_grad()
-    loss.backward()
-    try:
-        optimizer.step(max_norm)
-    except FloatingPointError as error:
-        raise FloatingPointError(f"step {step}: {error}; no parameter was changed") from None
-    return value
+def check_budget(who: str, steps: int | None, seconds: float | None) -> None:
+    given = [budget for budget in (steps, seconds) if budget is not None]
+    if len(given) != 1 or not 0 < given[0] < math.inf:
+        came = f"got steps={steps}, seconds={seconds}"
+        raise ValueError(f"{who}: give steps or seconds, one positive number; {came}")
+
+
+def check_generator(who: str, rng) -> None:
+    if not isinstance(rng, np.random.Generator):
+        came = type(rng).__name__
+        raise TypeError(f"{who}: rng is {came}, expected a numpy.random.Generator")
+
+
+def refuse_not_finite(name: str, *values) -> None:
+    for value in values:
+        if not np.isfinite(value).all():
+            raise FloatingPointError(f"the {name} has NaN or infinity")
 
 
 @contextlib.contextmanager
-def _noting_interrupts() -> Iterator[list]:
-    """Within this block the first Ctrl-C is only noted in the list; a second one interrupts as usual."""
-    noted = []
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only the main thread may handle signals
-        yield noted
-        return
-
-    def note(number, frame):
-        noted.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
+def naming(step: int) -> Iterator[None]:
+    """Say at which step something was not finite."""
     try:
-        yield noted
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(f"step {step}: {error}; no parameter was changed") from None
+
+
+class Interrupt:
+    """A handler of Ctrl-C that only notes the first one; a second one interrupts as usual."""
+
+    came = False
+
+    def __call__(self, number, frame) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[Interrupt]:
+    """Within this block the first Ctrl-C only sets `came`; a block in it shares its Interrupt.
+
+    Signals belong to the main thread, and a handler that somebody else installed (or SIG_IGN) to
+    them: then nothing is touched, and `came` stays false.
+    """
+    present = signal.getsignal(signal.SIGINT)
+    interrupt = present if isinstance(present, Interrupt) else Interrupt()
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or present is not signal.default_int_handler:
+        yield interrupt if in_main else Interrupt()
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, present)
+
+
+def progress_bar(total: float, unit: str, disable: bool = False):
+    """A tqdm bar that vanishes when it is done."""
+    from tqdm.auto import tqdm  # imported where it is needed: it takes longer than all of minigen
+
+    return tqdm(total=total, unit=unit, disable=disable, leave=False, bar_format=BAR)
+
+
+# -- the recipe ------------------------------------------------------------------------------------
+
+
+def fit(
+    model, batches: Iterable, *, steps: int | None = None, seconds: float | None = None, lr: float,
+    rng: np.random.Generator, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.1,
+    decay: float = 0.998, max_norm: float = 1.0, progress: bool = True,
+) -> tuple[list[float], EMA]:  # fmt: skip
+    """AdamW, warm-up and cosine up to `lr`, clipping, a moving average: losses and average.
+
+    The model is left with its last values; `with ema.applied(): model.sample(...)` uses their
+    average. Ctrl-C ends it after the step that is being taken.
+
+    Args:
+        model, batches, steps, seconds, rng, max_norm, progress: as in `train`.
+        lr: the highest learning rate.
+        betas, weight_decay: of AdamW.
+        decay: of the moving average.
+    """
+    check_budget("fit", steps, seconds)
+    check_generator("fit", rng)
+    parameters = nn.parameters(model)
+    optimizer = AdamW(parameters, lr, betas=betas, weight_decay=weight_decay)
+    ema, losses = EMA(parameters, decay), []
+    with interrupts():
+        for _, loss in train(
+            model, batches, steps, optimizer, rng, seconds=seconds, max_norm=max_norm, ema=ema,
+            learning_rate=warmup_cosine(lr), progress=progress,
+        ):  # fmt: skip
+            losses.append(loss)
+    return losses, ema

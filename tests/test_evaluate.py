@@ -1,11 +1,13 @@
 """evaluate: against hand calculation, closed forms and brute force; the sample metrics on failures made on purpose."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from minigen import data, evaluate
+from minigen.models.linear import LinearAR
 
 
 class Categorical:
@@ -70,8 +72,9 @@ def test_a_bound_is_marked_and_needs_rng():
             return np.full(len(x), -math.log(2) * x[0].size) + rng.normal(0, 0.01, len(x))
 
     x = np.zeros((300, 8), dtype=int)
-    with pytest.raises(ValueError, match="rng"):
-        evaluate.bits_per_dim(Bounded(), x)
+    for rng in (None, 0):
+        with pytest.raises(TypeError, match=f"rng: expected a numpy.random.Generator, got {rng}"):
+            evaluate.bits_per_dim(Bounded(), x, rng)
     bits = evaluate.bits_per_dim(Bounded(), x, np.random.default_rng(0))
     assert not bits.exact and str(bits).startswith("<= 1.000 ± 0.000 bits/dim")
 
@@ -112,13 +115,68 @@ def test_dequantisation_bounds_the_exact_probability_of_a_level(width):
         assert bound - exact < 0.002  # narrow bins: the density is nearly constant over one
 
 
-def test_dimensions_counts_what_is_scored():
+def test_a_model_says_how_much_of_an_example_it_scores():
     class GivenFirst:
+        """A fair coin for all but the first entry, which is given."""
+
+        density = False
+
         def log_prob(self, x):
-            return np.full(len(x), -math.log(2) * (x.shape[1] - 1))
+            return np.full(len(x), -math.log(2) * self.scored(x))
+
+        def scored(self, x):
+            return x.shape[1] - 1
 
     x = np.zeros((3, 9), dtype=int)
-    assert evaluate.bits_per_dim(GivenFirst(), x, dimensions=8).value == pytest.approx(1)
+    assert evaluate.bits_per_dim(GivenFirst(), x).value == pytest.approx(1)
+    assert evaluate.bits_per_dim(GivenFirst(), x[0]).value == pytest.approx(1)
+    with pytest.raises(TypeError, match="dimensions"):  # a caller cannot contradict the model
+        evaluate.bits_per_dim(GivenFirst(), x, dimensions=9)
+    # as a density of bins 1/4 wide, each scored entry costs two bits more
+    grey = evaluate.Dequantized(GivenFirst(), 0.25)
+    assert evaluate.bits_per_dim(grey, x, np.random.default_rng(0)).value == pytest.approx(3)
+
+
+def test_a_time_series_as_grey_levels_pays_for_the_values_it_scores():
+    """Counts in bins of 1: the values of an AR(9) are scored from the tenth on, densities or not."""
+    x = np.round(data.series("sunspots").values)
+    model = LinearAR(9).fit(x)
+    density = evaluate.bits_per_dim(model, x)
+    grey = evaluate.bits_per_dim(evaluate.Dequantized(model, 1.0), x, np.random.default_rng(0))
+    # log2 of a bin of 1 is 0, and the noise of variance 1/12 is small beside sigma = 15
+    assert grey.value == pytest.approx(density.value, abs=0.01) and not grey.density
+    half = evaluate.bits_per_dim(evaluate.Dequantized(model, 0.5), x, np.random.default_rng(0))
+    assert half.value == pytest.approx(density.value + 1, abs=0.01)
+
+
+def test_nan_is_no_figure_and_infinity_has_no_error_bar():
+    class Says:
+        def __init__(self, nats):
+            self.nats = np.array(nats)
+
+        def log_prob(self, x):
+            return self.nats
+
+    x = np.zeros((3, 4), int)
+    with pytest.raises(FloatingPointError, match="NaN for 1 of 3 examples"):
+        evaluate.bits_per_dim(Says([-1.0, np.nan, -2.0]), x)
+    bits = evaluate.bits_per_dim(Says([-1.0, -np.inf, -2.0]), x)
+    assert str(bits) == "= inf bits/dim" and bits.standard_error is None
+
+
+def test_a_few_long_examples_go_to_the_model_one_by_one(monkeypatch):
+    monkeypatch.setattr(evaluate, "LARGEST_PART", 1000)
+    sizes = []
+
+    class Counts:
+        def log_prob(self, x):
+            sizes.append(len(x))
+            return -np.arange(len(x), dtype=float)
+
+    for length, expected in ((2000, [1] * 5), (400, [2, 2, 1]), (4, [5])):
+        sizes.clear()
+        evaluate.bits_per_dim(Counts(), np.zeros((5, length), int))
+        assert sizes == expected
 
 
 # -- two samples -------------------------------------------------------------------------------------------------------
@@ -148,6 +206,51 @@ def test_metrics_agree_with_loops_over_pairs():
         assert evaluate.precision_recall(samples, real, k) == pytest.approx((precision, recall))
     nearest = [min(math.dist(a, b) for b in real) for a in samples]
     assert evaluate.nearest_training_distance(samples, real) == pytest.approx(nearest)
+
+
+def test_metrics_need_no_whole_matrix_of_distances(monkeypatch):
+    rng = np.random.default_rng(0)
+    samples, real = rng.integers(0, 9, (40, 3)) / 8, rng.integers(0, 9, (40, 3)) / 8
+
+    def metrics():
+        nearest = evaluate.nearest_training_distance(samples, real)
+        pair = evaluate.precision_recall(samples, real)
+        return [evaluate.one_nn_accuracy(samples, real), *pair, *nearest]
+
+    whole = metrics()
+    for part in (1, 100, 1000):
+        monkeypatch.setattr(evaluate, "LARGEST_PART", part)
+        assert metrics() == whole  # eighths: exact, ties included
+    monkeypatch.undo()
+    train = np.zeros((20_000, 2))  # 5,000 x 20,000 distances would be 0.8 GB
+    tracemalloc.start()
+    evaluate.nearest_training_distance(train[:5000], train)
+    assert tracemalloc.get_traced_memory()[1] < 200e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("offset", [1e7, -1e9])
+def test_a_common_offset_changes_no_metric(offset):
+    """Squares of 1e9 hold no digits of a distance of 1: they are taken about one of the points."""
+    rng = np.random.default_rng(0)
+    samples, real = rng.integers(0, 99, (40, 3)) / 8, rng.integers(0, 99, (40, 3)) / 8
+
+    def metrics(shift):
+        x, y = samples + shift, real + shift
+        return [
+            evaluate.one_nn_accuracy(x, y),
+            *evaluate.precision_recall(x, y),
+            *evaluate.nearest_training_distance(x, y),
+        ]
+
+    assert metrics(offset) == metrics(0)  # eighths: exact beside 1e9, too
+    sliced = [
+        evaluate.sliced_wasserstein(samples + shift, real + shift, np.random.default_rng(1))
+        for shift in (offset, 0)
+    ]
+    assert sliced[0] == pytest.approx(sliced[1], rel=1e-5)
+    crps = evaluate.crps(samples + offset, real[0] + offset)
+    assert crps == pytest.approx(evaluate.crps(samples, real[0]), rel=1e-12)
 
 
 def test_one_nn_accuracy_at_its_ends():
@@ -331,6 +434,23 @@ GOOD = np.eye(4, 2)
             TypeError,
             "integer levels",
         ),
+        (
+            lambda: evaluate.sliced_wasserstein(GOOD, GOOD, 0),
+            TypeError,
+            "rng: expected a numpy.random.Generator, got 0",
+        ),
+        (
+            lambda: evaluate.sample_metrics(*[np.eye(4, dtype=int)] * 3, 0),
+            TypeError,
+            "rng: expected a numpy.random.Generator, got 0",
+        ),
+        (
+            lambda: evaluate.Dequantized(Gaussian(), 0.1).bound(GOOD, None),
+            TypeError,
+            "rng: expected a numpy.random.Generator, got None",
+        ),
+        (lambda: evaluate.Dequantized(Gaussian(), 0), ValueError, "bin_width"),
+        (lambda: evaluate.crps(NAN, np.zeros(2)), ValueError, "NaN"),
         (lambda: evaluate.crps(np.zeros((5, 3)), np.zeros(4)), ValueError, r"\(5, 3\) and \(4,\)"),
         (lambda: evaluate.crps(np.zeros((1, 3)), np.zeros(3)), ValueError, r"\(1, 3\)"),
         (

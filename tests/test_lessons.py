@@ -1,7 +1,7 @@
 """Every notebook runs: stubs alone, with solutions filled in, and (thorough) as it stands; then the machinery itself.
 
-All in fresh kernels without network. The seconds a lesson states are held against what it used itself: the smaller of
-wall clock and processor time, so that a busy machine fails no lesson.
+All in fresh kernels without network. No clock decides whether a lesson is right: what it took is shown
+beside what it states, and only ten times as much fails.
 """
 
 import csv
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from minigen.course import handed_in, notebooks
+from minigen.course import handed_in, notebooks, work
 from minigen.course.exercise import table
 from minigen.course.notebooks import clean, execute, exercise_cells, fill_in, read
 
@@ -43,7 +43,7 @@ def test_lesson_table_and_solutions_have_the_same_exercises(path):
     names = [exercise.id for exercise in table(path.stem[:2])]
     assert list(exercise_cells(read(path))) == names
     assert list(exercise_cells(read(path.parent / "solutions" / path.name))) == names
-    assert 3 <= len(names) <= 5
+    assert 3 <= len(names) <= 7
 
 
 @NUMBERED
@@ -69,7 +69,9 @@ def test_lesson_runs_with_its_solutions_within_its_seconds(path):
     assert run.problems == []
     assert_all_passed(run.notebook)
     stated = notebooks.stated_seconds(lesson)
-    assert stated is not None and stated <= notebooks.LONGEST and run.seconds <= stated
+    print(f"{path.name} states {stated} seconds, and took {run.seconds:.0f}")
+    assert stated is not None and stated <= notebooks.LONGEST
+    assert run.seconds <= 10 * stated
 
 
 @NUMBERED
@@ -90,6 +92,15 @@ def test_committed_notebook_is_whole_clean_and_small(path):
         assert clean(notebook) == notebook, "refresh it: python -m minigen lessons"
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         assert outputs and all(output.output_type != "error" for output in outputs)
+
+
+@NUMBERED
+def test_a_lesson_points_only_to_what_is_there(path):
+    lesson = read(path)
+    assert notebooks.dead_ends(lesson) == []
+    assert notebooks.dead_ends(read(path.parent / "solutions" / path.name)) == []
+    (links,) = [c for c in lesson.cells if "navigation" in c.metadata.get("tags", [])]
+    assert links.source == notebooks.navigation(path), "refresh it: python -m minigen lessons"
 
 
 @pytest.mark.thorough
@@ -185,7 +196,7 @@ def test_a_lesson_is_filled_in_executed_and_cleaned_to_the_same_bytes_twice(tabl
     assert "image/gif" in kinds[0] and "image/png" in kinds[1]
     assert (
         clean(execute(lesson, tmp_path).notebook).cells[-2].outputs[0].text
-        == "98.double: not attempted yet\n"
+        == "98.double: not attempted yet\n  goes on with: the reference\n"
     )
 
 
@@ -283,25 +294,135 @@ def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):
     nbformat.write(good, tmp_path / "ada.ipynb")
     nbformat.write(bad, tmp_path / "bob.ipynb")
     (tmp_path / "eve.ipynb").write_text("no notebook", encoding="utf-8")
-    files = [str(tmp_path / f"{name}.ipynb") for name in ("ada", "bob", "eve")]
-    assert handed_in.main([*files, "--csv", str(tmp_path / "out.csv"), "--seconds", "10"]) == 0
-    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
-        ada, bob, eve = csv.DictReader(file)
-    assert (
-        Path(ada["student"]).name == "ada" and ada["passed"] == "1" and ada["98.double"] == "passed"
-    )
-    assert (
-        ada["98.twice"] == ada["98.left"] == "not attempted"
-        and "this is the square" in ada["98.again"]
-    )
-    assert (
-        "SyntaxError" in bob["98.double"]
-        and bob["98.twice"] == "failed: not finished after 10 seconds"
-    )
+    ada, bob, eve = marked(tmp_path, "ada.ipynb", "bob.ipynb", "eve.ipynb")
+    assert Path(ada["student"]).name == "ada" and ada["passed"] == "1"
+    assert ada["98.double"] == "passed" and "this is the square" in ada["98.again"]
+    assert ada["98.twice"] == ada["98.left"] == "not attempted"
+    assert "SyntaxError" in bob["98.double"]
+    assert bob["98.twice"] == "failed: not finished after 10 seconds"
     assert bob["98.again"] == "failed: its process ended early"
     assert "IndexError" in bob["98.left"] and "return [x][1]" in bob["98.left"]
-    assert "not a readable notebook" in eve["problem"] and eve["98.double"] == ""
+    assert eve["problem"] == "not a readable notebook" and eve["98.double"] == ""
     assert "This is no sandbox" in capsys.readouterr().out
+
+
+def marked(folder: Path, *names: str) -> list[dict]:
+    """The rows that marking the files of a folder gives."""
+    table = folder / "out.csv"
+    files = [str(folder / name) for name in names]
+    assert handed_in.main([*files, "--csv", str(table), "--seconds", "10"]) == 0
+    with table.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_odd_hand_ins_each_get_their_row(tables, tmp_path):
+    redefined = 'def check(name, answer):\n    print("passed")\n\ncheck("98.double", None)'
+    twice = code('check("98.twice", lambda x: x + x)')
+    thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(100,)).start()\n"
+    handed = {
+        "folder.ipynb": None,
+        "redefines.ipynb": lesson_98(code(redefined), twice),
+        "constant.ipynb": lesson_98(
+            code("FACTOR = 2"),
+            code("times = lambda x, n: x * n"),
+            code('def double(x):\n    return times(x, FACTOR)\n\ncheck("98.double", double)'),
+        ),
+        "copies.ipynb": lesson_98(code(STUB), code(SOLVED), code('check("98.double", abs)')),
+        "thread.ipynb": lesson_98(code(thread + SOLVED)),
+        "none.ipynb": lesson_98(code("1 + 1")),
+        "carried.ipynb": lesson_98(
+            code('def double(x):\n    return x\n\ndouble = check("98.double", double)'),
+            code('check("98.twice", lambda x: double(x))'),
+        ),
+        "bom.ipynb": lesson_98(code(SOLVED)),
+    }
+    for name, notebook in handed.items():
+        if notebook:
+            nbformat.write(notebook, tmp_path / name)
+    (tmp_path / "folder.ipynb").mkdir()
+    text = (tmp_path / "bom.ipynb").read_text(encoding="utf-8")
+    (tmp_path / "bom.ipynb").write_text(text, encoding="utf-8-sig")
+    rows = dict(zip([*handed, "gone"], marked(tmp_path, *handed, "gone.ipynb")))
+    assert rows["folder.ipynb"]["problem"] == rows["gone"]["problem"] == "not a readable notebook"
+    assert rows["redefines.ipynb"]["98.double"].startswith("failed: its check did not run")
+    assert rows["redefines.ipynb"]["98.twice"] == "passed"
+    assert rows["constant.ipynb"]["98.double"] == "passed"
+    assert rows["copies.ipynb"]["98.double"] == "passed (best of 3 copies)"
+    assert rows["copies.ipynb"]["passed"] == "1"
+    assert rows["thread.ipynb"]["98.double"] == "passed"
+    assert rows["none.ipynb"]["problem"] == "no exercise in it"
+    assert rows["carried.ipynb"]["98.double"].startswith("failed")
+    assert rows["carried.ipynb"]["98.twice"] == "passed", "it goes on with the reference"
+    assert rows["bom.ipynb"]["98.double"] == "passed"
+
+
+def test_a_row_is_written_as_soon_as_it_is_marked(tables, tmp_path, monkeypatch):
+    names = ("ada.ipynb", "bob.ipynb", "eve.ipynb")
+    for name in names:
+        nbformat.write(lesson_98(code(SOLVED)), tmp_path / name)
+    seen = []
+
+    def grade(notebook, limit):
+        seen.append((tmp_path / "out.csv").read_text(encoding="utf-8").count("\n"))
+        return {"98.double": "passed"}
+
+    monkeypatch.setattr(handed_in, "grade", grade)
+    marked(tmp_path, *names)
+    assert seen[1:] == [2, 3]
+
+
+def test_minutes_of_a_learner(tables):
+    figure = new_output("display_data", {"image/png": "...", "text/plain": "<Figure>"})
+    source = new_output("display_data", {"text/html": "<pre>", "text/plain": "a\n\nb\nc"})
+    drawn, shown = code("plot()\nplot()", "figure"), code("read(thing)")
+    drawn.outputs, shown.outputs = [figure, figure], [source]
+    lesson = lesson_98(
+        new_markdown_cell("seven words, and a formula: $x$ too"),
+        drawn,
+        shown,
+        code(STUB),
+        code(STUB.replace("double", "twice")),
+        new_markdown_cell("## Further\nnot counted"),
+        code("1\n2\n3"),
+    )
+    time = notebooks.minutes(lesson)
+    header = len("98 Minutes 1 Computing 20 seconds".split())
+    assert time.words == header + 7
+    assert time.lines == 2 + 1 + 3 + 3 + 3  # setup, read and what it shows, two stubs
+    assert time.figures == 2
+    assert time.exercises == sum(exercise.minutes for exercise in table("98")[:2])
+    assert time.total == time.words / 130 + time.lines / 10 + time.figures / 2 + time.exercises
+
+
+def test_dead_ends_are_found(tmp_path):
+    (tmp_path / "04_chains.ipynb").touch()
+    text = "Lessons 04, 05 and 11, see [here](04_chains.ipynb) or [there](05_x.ipynb#part) or lesson 4."
+    lesson = new_notebook(cells=[new_markdown_cell(text)])
+    assert notebooks.dead_ends(lesson, tmp_path) == ["lesson 05", "lesson 11", "05_x.ipynb"]
+
+
+def test_tags_fold_cells_away():
+    cells = [code("plot()", "figure"), code("reveal()", "decisive"), code("1", "varies")]
+    folded = [cell.metadata.get("jupyter") for cell in clean(new_notebook(cells=cells)).cells]
+    assert folded == [{"source_hidden": True}, {"outputs_hidden": True}, None]
+
+
+def test_work_copies_the_lessons_and_never_overwrites(tmp_path, capsys):
+    source, folder = tmp_path / "lessons", tmp_path / "mine"
+    for name in ("00_a.ipynb", "checkpoints/x.npz", ".ipynb_checkpoints/00_a.ipynb"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text("theirs")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "00_a.ipynb").write_text("mine")
+    copied, left = work.copy_lessons(source, folder)
+    assert (copied, left) == ([Path("checkpoints/x.npz")], [Path("00_a.ipynb")])
+    assert (folder / "00_a.ipynb").read_text() == "mine"
+    assert work.main([str(tmp_path / "all")]) == 0
+    lessons = sorted(path.name for path in notebooks.LESSONS.glob("*.ipynb"))
+    assert sorted(path.name for path in (tmp_path / "all").glob("*.ipynb")) == lessons
+    with pytest.raises(SystemExit):
+        work.main([str(tmp_path / "lessons" / "00_a.ipynb")])
+    assert "00_a.ipynb" in capsys.readouterr().err
 
 
 def test_refresh_writes_once_and_reports(tables, tmp_path, monkeypatch, capsys):

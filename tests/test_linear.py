@@ -1,9 +1,12 @@
 """LinearAR against Yule's printed figures, other software's results, closed forms and simulation."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from minigen import data, evaluate, nn
+from minigen import data, evaluate, nn, sampling
+from minigen.models import linear
 from minigen.models.linear import (
     LinearAR,
     autocorrelation,
@@ -135,6 +138,41 @@ def test_order_criteria_judge_every_order_on_the_same_years():
             np.testing.assert_allclose(
                 criteria[name][order], fit + penalty * (order + 1) / 108, rtol=1e-10
             )
+
+
+SHIFTED = [(1e7, 1.0), (-1e9, 1.0), (0.0, 1e-12), (3e5, 1e9), (1e3, 1e-6)]
+
+
+@pytest.mark.parametrize("method", ["least-squares", "yule-walker"])
+@pytest.mark.parametrize(("offset", "unit"), SHIFTED)
+def test_no_offset_and_no_unit_changes_a_fit(offset, unit, method):
+    """x -> offset + unit x keeps phi; c becomes unit c + offset (1 - sum phi); sigma, unit sigma."""
+    moved = offset + unit * SUNSPOTS  # rounded: what was lost here cannot come back
+    lost = np.abs((moved - offset) / unit - SUNSPOTS).max() / 40
+    tolerance = 1e-9 + 10 * lost
+    for order in (1, 2, 9):
+        plain = LinearAR(order).fit(SUNSPOTS, method)
+        model = LinearAR(order).fit(moved, method)
+        np.testing.assert_allclose(model.coefficients, plain.coefficients, atol=tolerance)
+        np.testing.assert_allclose(model.noise_std / unit, plain.noise_std, rtol=tolerance)
+        np.testing.assert_allclose(
+            (model.mean() - offset) / unit, plain.mean(), rtol=100 * tolerance
+        )
+        forecast = (model.point_forecast(5) - offset) / unit
+        np.testing.assert_allclose(forecast, plain.point_forecast(5), rtol=100 * tolerance)
+
+
+@pytest.mark.parametrize(("offset", "unit"), SHIFTED)
+def test_no_offset_and_no_unit_changes_a_criterion_or_a_correlogram(offset, unit):
+    moved = offset + unit * SUNSPOTS
+    for name, values in order_criteria(moved, 12).items():
+        expected = order_criteria(SUNSPOTS, 12)[name] + 2 * np.log(unit)
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+    np.testing.assert_allclose(
+        autocovariance(moved, 12) / unit**2, autocovariance(SUNSPOTS, 12), rtol=1e-6
+    )
+    for correlogram in (autocorrelation, partial_autocorrelation):
+        np.testing.assert_allclose(correlogram(moved, 12), correlogram(SUNSPOTS, 12), atol=1e-6)
 
 
 # -- Correlograms ----------------------------------------------------------------------------------------------------
@@ -325,9 +363,9 @@ def test_intervals_of_fitted_models_are_calibrated(level):
 @pytest.mark.parametrize(
     ("series", "message"),
     [
-        ([1.0, np.nan, 2.0, 3.0, 1.0, 2.0, 5.0], "1 missing or infinite values, first at 1"),
-        ([1.0, 2.0, 3.0, 1.0, np.inf, 2.0, 5.0], "first at 4"),
-        (np.ma.masked_equal([1.0, 2.0, 9.0, 3.0, 1.0, 2.0, 5.0], 9.0), "first at 2"),
+        ([1.0, np.nan, 2.0, 3.0, 1.0, 2.0, 5.0], r"1 missing or infinite values, first at \[1\]"),
+        ([1.0, 2.0, 3.0, 1.0, np.inf, 2.0, 5.0], r"first at \[4\]"),
+        (np.ma.masked_equal([1.0, 2.0, 9.0, 3.0, 1.0, 2.0, 5.0], 9.0), r"first at \[2\]"),
         ([3.0] * 10, "constant, all 10 values are 3.0"),
         ([1.0, 2.0, 1.0, 3.0, 1.0], "at least 6 values"),
         (np.ones((2, 10)), r"got shape \(2, 10\)"),
@@ -351,14 +389,109 @@ def test_other_bad_arguments():
         LinearAR(0)
     with pytest.raises(ValueError, match="method"):
         LinearAR(1).fit(YULE, method="burg")
-    with pytest.raises(ValueError, match="history: fit first"):
-        LinearAR(2).point_forecast(3)
-    with pytest.raises(ValueError, match="at least 2 finite values"):
+    with pytest.raises(ValueError, match="history: a known model has none"):
+        CYCLE.point_forecast(3)
+    with pytest.raises(ValueError, match="history: expected at least 2 values"):
         CYCLE.point_forecast(3, history=np.array([1.0]))
+    with pytest.raises(ValueError, match="history: 1 missing"):
+        CYCLE.point_forecast(3, history=np.array([1.0, np.nan]))
+    with pytest.raises(ValueError, match="level: expected between 0 and 1, got 90"):
+        CYCLE.interval(3, level=90, history=YULE)
+    with pytest.raises(ValueError, match=r"noise: expected shape \(3, 4\), got \(4, 3\)"):
+        CYCLE.forecast(4, None, paths=3, history=YULE, noise=np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="x: 1 missing"):
+        CYCLE.log_prob(np.array([1.0, 2.0, np.nan, 4.0]))
+    with pytest.raises(ValueError, match="coefficients: 1 missing"):
+        LinearAR.known([0.5, np.nan])
+    with pytest.raises(ValueError, match="noise_std: expected above 0"):
+        LinearAR.known([0.5], noise_std=0.0)
     with pytest.raises(ValueError, match="more than order = 2"):
         CYCLE.log_prob(np.ones((3, 2)))
     with pytest.raises(ValueError, match="at least 42 values"):
         order_criteria(YULE[:30], 20)
+
+
+def test_what_series_returns_is_refused_by_name():
+    nile = data.series("nile")
+    assert LinearAR(1).fit(nile.values).order == 1
+    for call in (LinearAR(1).fit, lambda x: autocovariance(x, 3), lambda x: order_criteria(x, 2)):
+        with pytest.raises(TypeError, match=r"series: .* got Series .*pass \.values"):
+            call(nile)
+    with pytest.raises(TypeError, match="x: expected an array of numbers, got str"):
+        CYCLE.log_prob("nile")
+
+
+def test_the_order_belongs_to_the_model():
+    """`LinearAR(order=13).fit(x)` is shown where `fit(x, order=13)` is tried, on the class or not."""
+    for call in (
+        lambda: LinearAR(2).fit(YULE, order=13),
+        lambda: LinearAR.fit(YULE, order=13),
+        lambda: LinearAR.fit(YULE, 13),
+        lambda: LinearAR(2).fit(),
+    ):
+        with pytest.raises(TypeError, match=r"expected LinearAR\(order=13\)\.fit\(series\), got"):
+            call()
+
+
+@pytest.mark.parametrize("rng", [0, None, np.random])
+def test_a_seed_is_no_generator(rng):
+    for call in (
+        lambda: CYCLE.sample(2, rng, length=3),
+        lambda: CYCLE.forecast(2, rng, paths=3, history=YULE),
+    ):
+        with pytest.raises(TypeError, match=r"rng: expected a numpy.random.Generator, got"):
+            call()
+
+
+USES = {
+    "roots": lambda model: model.roots(),
+    "is_stationary": lambda model: model.is_stationary(),
+    "period": lambda model: model.period(),
+    "mean": lambda model: model.mean(),
+    "autocovariance": lambda model: model.autocovariance(3),
+    "spectrum": lambda model: model.spectrum(0.1),
+    "one_step": lambda model: model.one_step(YULE),
+    "point_forecast": lambda model: model.point_forecast(3),
+    "interval": lambda model: model.interval(3),
+    "sample": lambda model: model.sample(1, np.random.default_rng(0), 4),
+    "forecast": lambda model: model.forecast(3, np.random.default_rng(0), paths=2),
+    "forecast from a history": lambda model: model.forecast(
+        0, np.random.default_rng(0), paths=2, history=YULE
+    ),
+    "log_prob": lambda model: model.log_prob(YULE),
+    "bits_per_dim": lambda model: evaluate.bits_per_dim(model, YULE),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_nothing_is_said_before_fit(name):
+    """Every method but `fit`, and `scored`, which needs no coefficients."""
+    public = {name for name in vars(LinearAR) if not name.startswith("_")}
+    assert public - USES.keys() == {"density", "known", "fit", "scored"}
+    with pytest.raises(
+        RuntimeError, match=r"LinearAR\(order=2\), not fitted: call \.fit\(series\)"
+    ):
+        USES[name](LinearAR(2))
+    USES[name](LinearAR(2).fit(YULE))
+
+
+def test_one_line_says_what_it_is():
+    assert repr(LinearAR(13)) == "LinearAR(order=13), not fitted"
+    assert repr(LinearAR(2).fit(YULE)) == "LinearAR(order=2), 4 parameters"
+    assert repr(CYCLE) == "LinearAR(order=2), 4 parameters"
+
+
+def test_no_commit_writes_into_the_state_it_was_given(monkeypatch):
+    def frozen(*arguments):
+        for state in sampling.walk(*arguments):
+            state.setflags(write=False)
+            yield state
+
+    past = YULE[None, -2:]
+    past.setflags(write=False)
+    expected = CYCLE.point_forecast(5, YULE)
+    monkeypatch.setattr(linear, "sampling", SimpleNamespace(walk=frozen))
+    np.testing.assert_array_equal(CYCLE._walk(past, np.zeros((1, 5)))[0], expected)
 
 
 def test_state_carries_a_fit_over():
@@ -369,3 +502,15 @@ def test_state_carries_a_fit_over():
 
 def test_its_bits_are_labelled_as_a_density():
     assert "density" in str(evaluate.bits_per_dim(LinearAR(2).fit(YULE), YULE))
+
+
+def test_bits_count_the_values_that_are_scored():
+    """The first `order` values are given, so they are not among those that the nats are shared by."""
+    model = LinearAR(9).fit(YULE)
+    assert model.scored(YULE) == model.scored(YULE[None]) == 176 - 9
+    bits = evaluate.bits_per_dim(model, YULE)
+    nats = -model.log_prob(YULE)[0]
+    assert bits.value == pytest.approx(nats / np.log(2) / (176 - 9), rel=1e-12)
+    # a Gaussian with the residuals' own variance costs log(sigma sqrt(2 pi e)) a value, exactly
+    expected = np.log2(model.noise_std * np.sqrt(2 * np.pi * np.e))
+    assert bits.value == pytest.approx(expected, rel=1e-12)

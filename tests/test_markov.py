@@ -1,6 +1,7 @@
 """Markov chains and n-grams against closed forms, enumeration, a dictionary-loop Kneser-Ney, and published ladders."""
 
 import time
+import tracemalloc
 from collections import Counter, defaultdict
 from itertools import product
 from statistics import NormalDist
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from minigen import data, evaluate, nn
+from minigen.models import markov
 from minigen.models.gpt import GPT
 from minigen.models.markov import MarkovChain, NGram, window_codes
 
@@ -41,6 +43,16 @@ def assert_drawn_from(
     z = NormalDist().inv_cdf(1 - false_alarm)
     critical = freedom * (1 - 2 / (9 * freedom) + z * np.sqrt(2 / (9 * freedom))) ** 3
     assert ((counts - expected) ** 2 / expected).sum() < critical
+
+
+def peak_memory(call) -> int:
+    """Bytes that the call had at most, beyond what was there."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # -- MarkovChain -----------------------------------------------------------------------------------------------------
@@ -212,11 +224,53 @@ def test_bad_chains_are_refused_by_name(transition, initial, name):
 
 
 def test_an_enlarged_state_must_fit_memory():
-    with pytest.raises(ValueError, match="5000 states"):
-        MarkovChain.fit(np.arange(27), states=27, order=3, pseudocount=1.0)
+    """65^4 contexts would be 8.6 GiB of counts: refused before anything of their size is made."""
+    big = np.broadcast_to(np.float64(1 / 71), (71, 71, 71))  # 71^2 = 5041
+    for call in (
+        lambda: MarkovChain.fit(np.arange(65), states=65, order=4),
+        lambda: MarkovChain.fit(np.arange(27), states=27, order=3, pseudocount=1.0),
+        lambda: MarkovChain.fit(np.arange(27), states=10**9),
+        lambda: MarkovChain.enlarge(big),
+    ):
+
+        def refused(call=call):
+            with pytest.raises(ValueError, match="<= 5000 states"):
+                call()
+
+        assert peak_memory(refused) < 5e6
+    for order in (0, -1):
+        with pytest.raises(ValueError, match=f"order = {order}"):
+            MarkovChain.fit(np.arange(27), states=27, order=order)
     for shape in [(2, 3), (3,), (2, 3, 3)]:
         with pytest.raises(ValueError, match="conditional"):
             MarkovChain.enlarge(np.ones(shape) / 3)
+
+
+@pytest.mark.parametrize("pseudocount", [-0.5, np.nan, np.inf])
+def test_a_pseudocount_that_cannot_be_is_refused(pseudocount):
+    with pytest.raises(ValueError, match="pseudocount: expected a finite number"):
+        MarkovChain.fit(np.arange(3), states=3, pseudocount=pseudocount)
+    with pytest.raises(ValueError, match="pseudocount: expected a finite number"):
+        NGram(1, 3, "additive", pseudocount=pseudocount)
+
+
+def test_the_first_step_of_a_chain_is_its_start():
+    chain = MarkovChain(two_states(0.1, 0.4).transition, initial=[0.25, 0.75])
+    nothing, two = np.zeros((2, 0), int), np.array([[0, 1], [1, 0]])
+    np.testing.assert_array_equal(chain.conditional(nothing), [[0.25, 0.75]] * 2)
+    np.testing.assert_array_equal(chain.conditional(two), chain.transition[[1, 0]])
+    assert chain.log_prob(nothing).tolist() == [0, 0]
+    assert chain.sample(3, np.random.default_rng(0), length=0).shape == (3, 0)
+
+
+def test_one_line_says_what_it_is():
+    assert repr(two_states(0.1, 0.4)) == "MarkovChain of 2 states, 2 parameters"
+    started = MarkovChain(np.eye(65), initial=np.eye(65)[0])
+    assert repr(started) == "MarkovChain of 65 states, 4,224 parameters"  # (65 + 1) x 64
+    assert repr(NGram(2, 3)) == "NGram(order=2, vocab_size=3, smoothing='kneser-ney'), not fitted"
+    fitted = NGram(1, 3, smoothing=None).fit(np.array([0, 1, 0, 2]))
+    # windows 0 1 2, 01 10 02; contexts: the empty one, 0 and 1
+    assert repr(fitted) == "NGram(order=1, vocab_size=3, smoothing=None), 9 parameters"
 
 
 # -- NGram -----------------------------------------------------------------------------------------------------------
@@ -380,6 +434,61 @@ def test_smoothing_is_what_makes_long_contexts_useful():
     assert bits["kneser-ney"] < bits["additive"] < bits[None] == np.inf
 
 
+def test_nothing_is_said_before_fit():
+    x, rng = np.array([[0, 1, 2]]), np.random.default_rng(0)
+    for call in (
+        lambda model: model.conditional(x),
+        lambda model: model.log_prob(x),
+        lambda model: model.sample(2, rng, length=3),
+        lambda model: evaluate.bits_per_dim(model, x),
+    ):
+        for order in (0, 2):
+            with pytest.raises(
+                RuntimeError, match=r"NGram\(order=., .*not fitted: call \.fit\(x\)"
+            ):
+                call(NGram(order, 3))
+            call(NGram(order, 3).fit(x))
+
+
+def test_an_argument_without_effect_is_refused():
+    for smoothing, arguments in (
+        ("additive", {"discount": 0.5}),
+        (None, {"discount": 0.5}),
+        ("kneser-ney", {"pseudocount": 0.5}),
+        (None, {"pseudocount": 0.5}),
+    ):
+        (name,) = arguments
+        with pytest.raises(ValueError, match=f"{name}: got 0.5, but .* smoothing has none"):
+            NGram(2, 3, smoothing, **arguments)
+    assert NGram(2, 3).discount == 0.75 and NGram(2, 3).pseudocount is None
+    assert NGram(2, 3, "additive").pseudocount == 1 and NGram(2, 3, "additive").discount is None
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("piece", [1, 2, 7, 60, 61])
+def test_a_long_sequence_is_scored_in_pieces_and_nothing_is_lost_between_them(
+    monkeypatch, smoothing, piece
+):
+    rng = np.random.default_rng(0)
+    for order in (0, 1, 3):
+        model = NGram(order, 4, smoothing).fit(rng.integers(0, 4, 300))
+        x = rng.integers(0, 4, (2, 60))
+        whole = model.log_prob(x)
+        monkeypatch.setattr(markov, "PIECE", piece)
+        np.testing.assert_allclose(model.log_prob(x), whole, rtol=1e-12)
+        monkeypatch.undo()
+
+
+def test_a_long_sequence_of_a_large_alphabet_needs_little_memory():
+    """400,000 symbols of 4,000 kinds, 3 of context: 12 MB a column of numbers, never all at once.
+
+    The sequence itself is 3.2 MB; scored whole, it took 26 MB more.
+    """
+    x = np.random.default_rng(0).integers(0, 4000, 400_000)
+    model = NGram(3, 4000).fit(x[:40_000])
+    assert peak_memory(lambda: evaluate.bits_per_dim(model, x)) < 12e6
+
+
 def test_ngram_is_fast():
     """375,000 characters at order 6, nearly all windows different: about 1 s of CPU (the manual takes 0.05 s)."""
     text = np.random.default_rng(0).choice(27, size=375_000, p=np.arange(27, 0, -1) / 378)
@@ -405,6 +514,13 @@ def test_ngram_refuses_bad_input():
         NGram(1, 3).fit(np.array([0, 1, -1]))
     with pytest.raises(TypeError, match="integer"):
         NGram(1, 3).fit(np.array([0.0, 1.0]))
+    with pytest.raises(TypeError, match="expected integer tokens, got Text"):
+        NGram(1, 27).fit(data.python_manual())
+    model = NGram(1, 3).fit(np.arange(3))
+    with pytest.raises(ValueError, match=r"length = 2, a prompt of shape \(1, 3\)"):
+        model.sample(1, np.random.default_rng(0), length=2, prompt=np.arange(3))
+    with pytest.raises(ValueError, match=r"n = 3, .* a prompt of shape \(2, 1\)"):
+        model.sample(3, np.random.default_rng(0), length=2, prompt=np.zeros((2, 1), int))
 
 
 def test_what_was_fitted_lives_in_plain_arrays():

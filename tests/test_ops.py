@@ -7,8 +7,9 @@ import pytest
 from op_cases import CASES
 
 import minigen as mg
-from minigen import ops, winograd
+from minigen import ops
 from minigen.gradients import check_gradients, dependency_matrix
+from minigen.kernels import convolution, portions, winograd
 
 BY_LABEL = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 
@@ -27,10 +28,9 @@ def test_every_op_has_cases():
 
 @BY_LABEL
 def test_gradient(case, monkeypatch):
-    monkeypatch.setattr(
-        winograd, "NUMBERS", 50
-    )  # one image at a time: so that sums over several parts are seen
-    monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
+    # One image at a time, so that sums over several parts are seen; and few channels are enough.
+    monkeypatch.setattr(portions, "NUMBERS_AT_ONCE", 50)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     check_gradients(lambda *x: case.function(ops, *x), *case.arrays, rng=np.random.default_rng(1))
 
 
@@ -71,7 +71,7 @@ def test_value_does_not_depend_on_recording(case):
     assert np.array_equal(silent.data, recorded.data)
 
 
-# -- values that a hand can check --------------------------------------------------------------------------------------
+# -- values that a hand can check ------------------------------------------------------------------
 
 
 def test_extreme_values_stay_finite():
@@ -154,17 +154,20 @@ def images(n, channels=16, size=8):
 
 CONVOLUTIONS = pytest.mark.parametrize(
     ("convolution", "channels"),
-    [(lambda x, w: ops.conv2d(x, w, padding=1), 16), (lambda x, w: ops.conv2d(x, w, padding=1), winograd.WIDE),
-     (ops.upsample_conv2d, 16)],
+    [
+        (lambda x, w: ops.conv2d(x, w, padding=1), 16),
+        (lambda x, w: ops.conv2d(x, w, padding=1), winograd.FEWEST_CHANNELS),
+        (ops.upsample_conv2d, 16),
+    ],
     ids=["patches", "Winograd", "doubled"],
-)  # fmt: skip
+)
 
 
 @CONVOLUTIONS
 def test_an_image_does_not_depend_on_its_batch(convolution, channels):
     """However many images are convolved together, up to rounding: three alone, and as the last of 400, in portions."""
     x, w = images(400, channels)
-    assert len(winograd.portions(400, 4 * 64 * channels, 0)) > 1
+    assert len(portions.portions(400, 4 * 64 * channels)) > 1
     whole = convolution(x, w).data
     for some in (slice(0, 3), slice(-3, None)):
         np.testing.assert_allclose(whole[some], convolution(x[some], w).data, rtol=1e-4, atol=1e-4)
@@ -200,9 +203,9 @@ def test_group_norm_of_a_flat_image_is_zero(value):
 def test_portions_cover_all_images_within_both_limits(
     numbers, multiplications, expected, monkeypatch
 ):
-    monkeypatch.setattr(winograd, "NUMBERS", 100)
-    monkeypatch.setattr(winograd, "PRODUCT", 50)
-    parts = [np.arange(7)[some] for some in winograd.portions(7, numbers, multiplications)]
+    monkeypatch.setattr(portions, "NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr(portions, "MULTIPLICATIONS_AT_ONCE", 50)
+    parts = [np.arange(7)[some] for some in portions.portions(7, numbers, multiplications)]
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(7))
     assert len(parts[0]) == expected
 
@@ -222,7 +225,7 @@ def test_doubling_and_convolving_in_one_is_the_same_as_one_after_the_other():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 A, W = mg.Tensor(np.zeros((2, 3), np.float32)), mg.Tensor(np.zeros((4, 5), np.float32))
 IMAGE = mg.Tensor(np.zeros((1, 2, 5, 5), np.float32))

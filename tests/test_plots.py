@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 
 import matplotlib
 import numpy as np
@@ -42,20 +43,37 @@ def test_style_leaves_the_settings_as_they_were():
 
 
 @pytest.mark.parametrize("shape", [(7, 8, 8), (7, 1, 8, 8)])
-def test_image_grid_shows_every_image_on_one_scale(shape):
+def test_image_grid_shows_every_image_on_one_scale_in_a_frame(shape):
     images = np.arange(np.prod(shape)).reshape(shape)
     figure = plots.image_grid(images, columns=3, titles=list("abcdefg"))
-    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    shown = [axes for axes in figure.axes if axes.images]
     assert len(figure.axes) == 9 and len(shown) == 7
-    assert {image.get_clim() for image in shown} == {(0, images.max())}
-    np.testing.assert_array_equal(shown[4].get_array(), images[4].reshape(8, 8))
-    assert {
-        image.get_clim()
-        for axes in plots.image_grid(images, limits=(-1, 1)).axes
-        for image in axes.images
-    } == {(-1, 1)}
-    with pytest.raises(ValueError, match=r"\(3, 8\)"):
-        plots.image_grid(np.zeros((3, 8)))
+    light = 1 - images.reshape(7, 8, 8, 1) / images.max()  # high values dark
+    for axes, expected in zip(shown, light):
+        np.testing.assert_allclose(
+            axes.images[0].get_array(), expected.repeat(3, axis=-1), atol=1e-12
+        )
+        assert all(spine.get_visible() for spine in axes.spines.values())
+    for wrong in (np.zeros((3, 8)), np.zeros((3, 2, 8, 8)), np.zeros((0, 8, 8))):
+        with pytest.raises(ValueError, match=re.escape(f"got shape {wrong.shape}")):
+            plots.image_grid(wrong)
+
+
+def test_limits_are_white_then_black_and_colours_are_light_where_they_are_high(tmp_path):
+    grey = np.array([-2.0, -1, 0, 1, 2]).reshape(1, 1, 1, 5)
+
+    def first(images, **settings):
+        return plots.image_grid(images, **settings).axes[0].images[0].get_array()[0, :, 0].tolist()
+
+    assert first(grey, limits=(-1, 1)) == [1, 1, 0.5, 0, 0]
+    assert first(grey, limits=(1, -1)) == [0, 0, 0.5, 1, 1]
+    assert first(np.ones((1, 4, 4))) == [1] * 4  # all alike
+    coloured = np.stack([grey[:, 0], -grey[:, 0], 0 * grey[:, 0]], axis=1)
+    for limits in ((-1, 1), (1, -1)):
+        figure = plots.image_grid(coloured, limits=limits)
+        assert figure.axes[0].images[0].get_array()[0, -1].tolist() == [1, 0, 0.5]
+    figure.savefig(tmp_path / "grid.png")
+    assert Image.open(tmp_path / "grid.png").format == "PNG"
 
 
 def test_curves_have_labels_colours_and_a_band():
@@ -110,6 +128,18 @@ def test_gif_keeps_frames_order_and_duration():
         plots.gif([])
 
 
+@pytest.mark.parametrize(("frames", "seconds"), [(41, 4.0), (7, 3.0), (300, 2.0)])
+def test_the_time_between_frames_is_equal_and_seconds_are_kept(frames, seconds):
+    """41 frames in 4 seconds were 98 ms each, which a GIF cuts off to 90."""
+    pictures = [np.full((2, 2), 255 * (k % 2), np.uint8) for k in range(frames)]
+    picture = Image.open(io.BytesIO(plots.gif(pictures, seconds)))
+    durations = []
+    for k in range(frames):
+        picture.seek(k)
+        durations.append(picture.info["duration"])
+    assert set(durations[:-1]) == {max(20, 10 * round(100 * seconds / frames))}
+
+
 def test_animate_draws_every_state_and_paper_stays_white():
     states = (np.random.default_rng(k).normal(size=(30, 2)) for k in range(4))
     gif = plots.animate(
@@ -122,13 +152,33 @@ def test_animate_draws_every_state_and_paper_stays_white():
     assert all((a != b).any() for a, b in itertools.pairwise(frames))
 
 
-def test_tiles_put_images_in_rows():
-    images = np.stack([np.full((1, 2, 2), k) for k in range(5)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_put_images_in_rows_with_borders(channels):
+    images = np.stack([np.full((channels, 32, 32), k) for k in range(5)])
     with plots.style():
         axes = plots.Picture().subplots()
         plots.tiles(columns=3, limits=(0, 4))(axes, images)
     mosaic = axes.images[0].get_array()
-    assert mosaic.shape == (6, 9)
-    np.testing.assert_array_equal(
-        mosaic[:, ::3], [[0, 1, 2], [0, 1, 2], [0, 0, 0], [3, 4, 0], [3, 4, 0], [0, 0, 0]]
+    assert mosaic.shape == (67, 100, 3)
+    level = mosaic[16::33, 16::33, 0]  # the middles
+    low_is_light = np.array([[1, 0.75, 0.5], [0.25, 0, 1]])
+    np.testing.assert_allclose(
+        level, low_is_light if channels == 1 else [[0, 0.25, 0.5], [0.75, 1, 1]]
     )
+    border = matplotlib.colors.to_rgb(plots.QUIET)
+    for line in (
+        mosaic[0],
+        mosaic[33],
+        mosaic[:, 0],
+        mosaic[:, 33],
+        mosaic[:34, 99],
+        mosaic[66, :67],
+    ):
+        np.testing.assert_allclose(line, np.broadcast_to(border, line.shape))
+
+
+def test_small_images_are_enlarged_so_that_borders_are_thin():
+    with plots.style():
+        axes = plots.Picture().subplots()
+        plots.tiles(columns=2)(axes, np.zeros((4, 8, 8)))
+    assert axes.images[0].get_array().shape == (67, 67, 3)

@@ -23,7 +23,7 @@ def vector(*values):
     return mg.Tensor(np.array(values, F32))
 
 
-# -- what a Tensor holds -----------------------------------------------------------------------------------------------
+# -- what a Tensor holds ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_ndarray_on_the_left():
     assert (np.array([3.0, 4.0]) - x).data.tolist() == [2, 2]
 
 
-# -- nothing corrupts a saved value ------------------------------------------------------------------------------------
+# -- nothing corrupts a saved value ----------------------------------------------------------------
 
 
 def test_a_tensor_is_a_copy():
@@ -202,7 +202,7 @@ def test_assigned_gradients_are_checked_and_copied():
         (x * 2.0).grad = array
 
 
-# -- backward ----------------------------------------------------------------------------------------------------------
+# -- backward --------------------------------------------------------------------------------------
 
 
 def test_gradients_add_up():
@@ -302,7 +302,7 @@ def test_constants_have_no_history():
     assert constant.requires_grad is False and constant.grad is None
 
 
-# -- ops ---------------------------------------------------------------------------------------------------------------
+# -- ops -------------------------------------------------------------------------------------------
 
 
 def test_tensors_may_be_given_by_name():
@@ -321,7 +321,7 @@ def test_a_tensor_where_there_is_no_gradient():
 
 
 def test_a_joint_rule_gives_all_gradients():
-    @joint_op
+    @joint_op("x", "y")
     def product(x, y):
         return x * y, lambda g: (g * y, g * x)
 
@@ -339,7 +339,7 @@ def test_repr_and_small_things():
     assert len(x) == 2 and x.ndim == 1 and x.size == 2 and x.sum().item() == 3.0
 
 
-# -- deep, free of cycles, steady --------------------------------------------------------------------------------------
+# -- deep, free of cycles, steady ------------------------------------------------------------------
 
 
 def long_chain(x, length=100_000):
@@ -435,7 +435,7 @@ def test_two_runs_are_identical():
     assert losses[-1] != losses[0]
 
 
-# -- the process -------------------------------------------------------------------------------------------------------
+# -- the process -----------------------------------------------------------------------------------
 
 
 def test_freed_memory_can_be_left_to_the_system(monkeypatch):
@@ -465,7 +465,7 @@ def test_import_is_quick():
     assert min(seconds) < 0.15
 
 
-# -- gradients.py ------------------------------------------------------------------------------------------------------
+# -- gradients.py ----------------------------------------------------------------------------------
 
 
 def test_check_gradients_finds_a_wrong_rule_and_names_the_place():

@@ -5,7 +5,8 @@ import pytest
 from op_cases import CASES
 
 import minigen as mg
-from minigen import ops, winograd
+from minigen import ops
+from minigen.kernels import portions, winograd
 
 torch = pytest.importorskip("torch")
 
@@ -34,8 +35,8 @@ def test_value_and_gradients(case, dtype):
     "case", [case for case in CASES if "conv2d" in case.op and case.torch], ids=lambda c: c.label
 )
 def test_convolution_by_winograds_way(case, monkeypatch):
-    monkeypatch.setattr(winograd, "WIDE", 1)  # few channels are wide enough
-    monkeypatch.setattr(winograd, "NUMBERS", 50)  # and one image at a time
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(portions, "NUMBERS_AT_ONCE", 50)  # one image at a time
     test_value_and_gradients(case, np.float32)
     test_value_and_gradients(case, np.float64)
 

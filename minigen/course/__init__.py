@@ -1,4 +1,7 @@
-"""What the notebooks use: check and hint for exercises, predict and reveal around decisive cells, read for sources."""
+"""What the notebooks use.
+
+Check and hint for exercises, predict and reveal around decisive cells, read for sources.
+"""
 
 from minigen.course.checks import check, hint
 from minigen.course.predictions import predict, reveal

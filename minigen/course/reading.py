@@ -1,4 +1,4 @@
-"""read: the source of an object beside its docstring, whose formulas are rendered where a notebook can render them."""
+"""read: the source of an object below its docstring, whose formulas a notebook typesets."""
 
 import ast
 import inspect
@@ -7,22 +7,7 @@ import sys
 import textwrap
 from typing import Any
 
-GREEK = {
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "theta",
-    "lambda",
-    "mu",
-    "nu",
-    "pi",
-    "rho",
-    "sigma",
-    "tau",
-    "phi",
-    "psi",
-}
+GREEK = set("alpha beta gamma delta theta lambda mu nu pi rho sigma tau phi psi".split())
 FUNCTIONS = {"sum", "prod", "sqrt", "log", "exp", "tanh", "max", "min"}
 SYMBOL = rf"\b(?:[A-Za-z]|{'|'.join(GREEK)})(?:_[a-z0-9]+)+\b|\b(?:{'|'.join(GREEK)})\b"
 SIGNS = {
@@ -34,12 +19,19 @@ SIGNS = {
     "*": r"\,",
     "@": r"\,",
 }
+# Long lines scroll sideways wherever the notebook is shown, and no page's style breaks them.
+BOX = (
+    "overflow-x: auto; white-space: pre; word-break: normal; overflow-wrap: normal; padding: 8px;"
+    " font-family: ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 13px;"
+    " line-height: 1.35; color: #1f2328; background: #f6f8fa; border-radius: 4px"
+)
 
 
 def read(thing: Any) -> None:
-    """Show the source of a function, class, method or module (or of an object's class) with its docstring on top.
+    """Show the source of a function, class, method or module (or of an object's class).
 
-    In a notebook the docstring's formula lines (indented, with an "=" or "~") are typeset; in a terminal all is text.
+    In a notebook the docstring stands above it, and its formula lines (indented, with an "=" or
+    "~") are typeset; in a terminal all is text.
     """
     thing = inspect.unwrap(thing) if callable(thing) else thing
     if not (inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)):
@@ -51,9 +43,19 @@ def read(thing: Any) -> None:
         return
     from IPython.display import Markdown, display  # a terminal does without
 
-    documentation = typeset(inspect.getdoc(thing) or "")
+    display(Markdown(f"**`{name}`**\n\n{typeset(inspect.getdoc(thing) or '')}"))
     code = without_docstring(source)
-    display(Markdown(f"**`{name}`**\n\n{documentation}\n\n```python\n{code}\n```"))
+    display({"text/html": boxed(code), "text/plain": code}, raw=True)
+
+
+def boxed(code: str) -> str:
+    """Python source as coloured HTML that brings its own style."""
+    from pygments import highlight  # comes with IPython
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    lines = highlight(code, PythonLexer(), HtmlFormatter(noclasses=True, nowrap=True))
+    return f'<pre style="{BOX}">{lines}</pre>'
 
 
 def in_notebook() -> bool:
@@ -74,7 +76,10 @@ def without_docstring(source: str) -> str:
 
 
 def typeset(documentation: str) -> str:
-    """Markdown of a docstring: formulas on lines of their own are displayed, symbols like alpha_bar_t typeset."""
+    """Markdown of a docstring.
+
+    Formulas on lines of their own are displayed, symbols like alpha_bar_t typeset.
+    """
     lines = []
     for line in documentation.splitlines():
         indented = line.startswith("  ")
@@ -86,19 +91,25 @@ def typeset(documentation: str) -> str:
             )
         else:
             pieces = line.strip().split("`")  # every second piece is code
-            pieces[::2] = [re.sub(SYMBOL, lambda m: f"${symbol(m[0]).strip()}$", re.sub(r"[*<]", r"\\\g<0>", piece))
-                           for piece in pieces[::2]]  # fmt: skip
+            words = [re.sub(r"[*<]", r"\\\g<0>", piece) for piece in pieces[::2]]
+            pieces[::2] = [re.sub(SYMBOL, lambda m: f"${symbol(m[0]).strip()}$", w) for w in words]
             lines.append(("  \n&emsp;" if indented else "") + "`".join(pieces))
     return "\n".join(lines)
 
 
 def is_formula(text: str) -> bool:
-    """Whether a line is a formula: it relates two things, and is not a sentence or the description of an argument."""
+    """Whether a line is a formula.
+
+    It relates two things, and is not a sentence or the description of an argument.
+    """
     return bool(re.search(r"[=~]", text)) and not re.search(r"^\s*\w+: |([A-Za-z]{2,} ){3}", text)
 
 
 def latex(formula: str) -> str:
-    r"""A plain formula in LaTeX: "x_t = sqrt(alpha_bar_t) x_0" becomes "x_{t} = \sqrt{\bar\alpha_{t}} x_{0}"."""
+    r"""A plain formula in LaTeX.
+
+    "x_t = sqrt(alpha_bar_t) x_0" becomes "x_{t} = \sqrt{\bar\alpha_{t}} x_{0}".
+    """
     if not is_formula(formula):  # a remark beside it
         return rf"\text{{{formula}}}"
     formula = re.sub(r"sqrt\(([^()]*)\)", r"sqrt{\1}", formula)

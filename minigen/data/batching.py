@@ -15,21 +15,20 @@ def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Ite
         raise ValueError(
             f"batches: batch_size must lie in 1..{len(array)} (examples in array), got {batch_size}"
         )
-    count = len(array) // batch_size
-    orders = (rng.permutation(len(array))[: count * batch_size] for _ in itertools.count())
-    return (array[rows] for order in orders for rows in order.reshape(count, batch_size))
+    used = len(array) // batch_size * batch_size
+    orders = (rng.permutation(len(array))[:used] for _ in itertools.count())
+    return (array[rows] for order in orders for rows in order.reshape(-1, batch_size))
 
 
 def crops(
     tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Endless minibatches (batch_size, length) of stretches of tokens (L,) that start anywhere."""
-    if np.ndim(tokens) != 1 or not 1 <= length <= len(tokens) or batch_size < 1:
-        got = f"tokens of shape {np.shape(tokens)}, {length=}, {batch_size=}"
-        raise ValueError(
-            f"crops: expected tokens (L,), length in 1..L and batch_size >= 1, got {got}"
-        )
-    windows = np.lib.stride_tricks.sliding_window_view(
-        tokens, length
-    )  # (L - length + 1, length), a view
+    if np.ndim(tokens) != 1:
+        raise ValueError(f"crops: tokens must be of shape (L,), got {np.shape(tokens)}")
+    if not 1 <= length <= len(tokens):
+        raise ValueError(f"crops: length must lie in 1..{len(tokens)} (tokens), got {length}")
+    if batch_size < 1:
+        raise ValueError(f"crops: batch_size must be at least 1, got {batch_size}")
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, length)  # (starts, length), a view
     return (windows[rng.integers(len(windows), size=batch_size)] for _ in itertools.count())

@@ -1,17 +1,25 @@
 """Densities in the plane to sample from, where a generative model can be seen whole: (n, rng) -> (n, 2) float32."""
 
 import numpy as np
+from numpy.random import Generator
 
 
-def two_moons(n: int, rng: np.random.Generator, noise: float = 0.05) -> np.ndarray:
+def two_moons(n: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
     """Two interleaved half circles of radius 1, blurred by Gaussian noise."""
-    angle, upper = rng.uniform(0, np.pi, n), rng.integers(2, size=n) * 2 - 1
-    moons = np.stack([upper * np.cos(angle) - upper / 2, upper * np.sin(angle) - upper / 4], axis=1)
-    return (moons + noise * rng.standard_normal((n, 2))).astype(np.float32)
+    angle = rng.uniform(0, np.pi, n)
+    coin = rng.integers(2, size=n)
+    side = 2 * coin - 1  # 1 the upper moon, -1 the lower
+    arc = np.column_stack([np.cos(angle), np.sin(angle)])
+    shift = np.array([1 / 2, 1 / 4])
+    moons = side[:, None] * (arc - shift)
+    blur = noise * rng.standard_normal((n, 2))
+    return (moons + blur).astype(np.float32)
 
 
-def checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:
+def checkerboard(n: int, rng: Generator) -> np.ndarray:
     """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: a density with edges, constant at 1/8."""
     column = rng.integers(4, size=n)
     row = 2 * rng.integers(2, size=n) + column % 2
-    return (np.stack([column, row], axis=1) - 2 + rng.uniform(0, 1, (n, 2))).astype(np.float32)
+    corner = np.column_stack([column, row]) - 2
+    inside = rng.uniform(0, 1, (n, 2))
+    return (corner + inside).astype(np.float32)

@@ -36,14 +36,13 @@ def digits() -> Digits:
     train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
     parts = Digits(images[train], images[test], labels[train], labels[test])
     for part in parts:
-        part.setflags(
-            write=False
-        )  # the result is cached: nobody may change what the next caller gets
+        part.setflags(write=False)  # cached: nobody may change what the next caller gets
     return parts
 
 
 def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
     """Integer levels 0..levels-1 of any shape -> float32 of that shape in [-1, 1], as Gaussian models see them."""
+    _check_levels("to_signed", levels)
     x = np.asarray(x)
     if x.dtype.kind not in "ui":
         raise TypeError(f"to_signed: x must hold integer levels, got dtype {x.dtype}")
@@ -53,8 +52,21 @@ def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
 
 
 def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
-    """Floats, nominally in [-1, 1] -> the nearest level 0..levels-1 as uint8; what lies outside is clipped."""
-    x = np.asarray(x, dtype=np.float64)
+    """Floats, nominally in [-1, 1] -> the nearest level 0..levels-1; what lies outside is clipped.
+
+    uint8 up to 256 levels, uint16 above. Raises TypeError for integers, which are levels already.
+    """
+    _check_levels("to_levels", levels)
+    x = np.asarray(x)
+    if x.dtype.kind != "f":
+        raise TypeError(f"to_levels: x must hold floats in [-1, 1], got dtype {x.dtype}")
     if not np.isfinite(x).all():
         raise ValueError("to_levels: x holds NaN or infinity, which is no grey level")
-    return np.clip(np.rint((x + 1) / 2 * (levels - 1)), 0, levels - 1).astype(np.uint8)
+    shade = (x.astype(np.float64) + 1) / 2
+    level = np.rint(shade * (levels - 1))
+    return np.clip(level, 0, levels - 1).astype(np.min_scalar_type(levels - 1))
+
+
+def _check_levels(name: str, levels: int) -> None:
+    if not 2 <= levels <= 65536:
+        raise ValueError(f"{name}: levels must lie in 2..65536, got {levels}")

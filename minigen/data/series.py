@@ -1,11 +1,20 @@
 """Time series: six classics that ship with the package, from Yule's sunspots (1927) on, and any CSV file."""
 
+import calendar
 import csv
+import datetime
 import functools
+import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from minigen.data.files import read_text
+
+MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 
 class Series(NamedTuple):
@@ -25,28 +34,103 @@ def series(name: str) -> Series:
     return series_file(files[name])
 
 
-def series_file(path: str | Path, encoding: str = "utf-8-sig") -> Series:
-    """A CSV file with a header: times (numbers, or months like 1949-03), then values; an empty value is missing.
+def series_file(
+    path: str | Path,
+    column: str | int | None = None,
+    time: str | int | None = None,
+    encoding: str = "utf-8-sig",
+) -> Series:
+    """A CSV file of times and values, with or without a header, put in the order of its times.
 
-    Lines that begin with # say where the data came from. Raises OSError, or ValueError showing the line.
+    Times are numbers, 1949-03, 2024-01-31 or 2024-01-31 12:00. Fields are parted by semicolons, tabs or commas; where
+    commas do not part them, 1,5 is read as 1.5. Empty, NA, NaN, null and None are missing values. Lines that begin
+    with # say where the data came from.
+
+    Args:
+        column: name of the values (a position from 0 where there is no header); needed beyond two columns.
+        time: name or position of the times; the first column if not given.
+
+    Raises OSError, or ValueError showing the row.
     """
-    lines = [line for line in Path(path).read_text(encoding=encoding).splitlines() if line.strip()]
+    lines = [line for line in read_text(path, encoding).split("\n") if line.strip()]
     comments = [line.lstrip("# ") for line in lines if line.startswith("#")]
-    pairs = []
-    for row in list(csv.reader(line for line in lines if not line.startswith("#")))[1:]:
-        try:
-            pairs.append((_year(row[0]), float(row[1].strip() or "nan")))
-        except (ValueError, IndexError) as error:
-            raise ValueError(
-                f"series_file: {path} holds a line that is not time,value: {row}"
-            ) from error
+    rows = list(_rows([line for line in lines if not line.startswith("#")], path))
+    if not rows:
+        raise ValueError(f"series_file: {path} holds no line of time,value")
+    has_header = _first_field_is_no_time(rows, time)
+    names = rows.pop(0) if has_header else list(range(len(rows[0])))
+    at, of = _choose(names, column, time, path)
+    pairs = [_pair(row, at, of, len(names), path) for row in rows]
     if not pairs:
         raise ValueError(f"series_file: {path} holds no line of time,value below its header")
-    array = np.array(pairs)
+    array = np.array(sorted(pairs, key=lambda pair: pair[0]))
+    if (repeats := np.diff(array[:, 0]) == 0).any():
+        again = array[1:][repeats][0, 0]
+        raise ValueError(f"series_file: {path} holds the time {again:.4f} more than once")
     array.setflags(write=False)
     return Series(array[:, 0], array[:, 1], " ".join(comments) or str(path))
 
 
+def _rows(lines: list[str], path) -> Iterator[list[str]]:
+    head = lines[0] if lines else ""
+    delimiter = next((mark for mark in ";\t" if mark in head), ",")
+    try:
+        for row in csv.reader(lines, delimiter=delimiter):
+            fields = [field.strip() for field in row]
+            yield fields if delimiter == "," else [field.replace(",", ".") for field in fields]
+    except csv.Error as error:
+        raise ValueError(f"series_file: {path}: {error}") from error
+
+
+def _first_field_is_no_time(rows: list, time: str | int | None) -> bool:
+    position = time if isinstance(time, int) else 0
+    try:
+        _year(rows[0][position])
+    except (ValueError, IndexError):
+        return True
+    return False
+
+
+def _choose(names: list, column: str | int | None, time: str | int | None, path) -> tuple[int, int]:
+    """Positions of the times and of the values."""
+    time = names[0] if time is None else time
+    others = [name for name in names if name != time]
+    if column is None and len(others) == 1:
+        column = others[0]
+    for argument, name in (("time", time), ("column", column)):
+        if names.count(name) != 1:
+            raise ValueError(
+                f"series_file: {path} has the columns {names}; column= chooses the values and time= the times"
+                f" (the first if not given), got {argument}={name!r}"
+            )
+    return names.index(time), names.index(column)
+
+
+def _pair(row: list[str], at: int, of: int, width: int, path) -> tuple[float, float]:
+    try:
+        if len(row) != width:
+            raise ValueError(f"expected {width} fields")
+        return _year(row[at]), math.nan if row[of].lower() in MISSING else _number(row[of])
+    except ValueError as error:
+        raise ValueError(
+            f"series_file: {path} holds a line that is not time,value ({error}): {row}"
+        ) from error
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or "_" in text:  # float() would take 1_000
+        raise ValueError(f"{text!r} is no number")
+    return number
+
+
 def _year(text: str) -> float:
-    year, _, month = text.partition("-")
-    return float(year) + (int(month or 1) - 1) / 12
+    """A number as it is; a date in years, of which a month is a twelfth and a day its share of the month."""
+    if not re.match(r"\d{4}[-/]", text):
+        return _number(text)
+    iso = text.replace("/", "-")
+    moment = datetime.datetime.fromisoformat(iso + "-01" if len(iso) == 7 else iso)
+    start = datetime.datetime(moment.year, moment.month, 1)
+    days = calendar.monthrange(moment.year, moment.month)[1]
+    share = (moment.replace(tzinfo=None) - start) / datetime.timedelta(days)
+    return moment.year + (moment.month - 1 + share) / 12

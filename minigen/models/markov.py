@@ -1,7 +1,8 @@
 """Markov chains and n-grams: the past that counts is one state, or the last few symbols.
 
-Chains after Levin, Peres and Wilmer (LPW), "Markov Chains and Mixing Times" (2nd ed.), chapters 1 and 4; n-grams after
-Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling" (TR-10-98, 1998), chapter 2.
+Chains after Levin, Peres and Wilmer (LPW), "Markov Chains and Mixing Times" (2nd ed.), chapters 1
+and 4; n-grams after Chen and Goodman, "An Empirical Study of Smoothing Techniques for Language
+Modeling" (TR-10-98, 1998), chapter 2.
 """
 
 from bisect import bisect_left
@@ -10,10 +11,16 @@ import numpy as np
 
 from minigen.sampling import draw, run, write
 
+LARGEST_CHAIN = 5000  # states: their transitions fill 0.2 GB
+PIECE = 2**16  # columns of a long sequence that an NGram scores at a time
+
 
 def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
-    """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) becomes a batch of one."""
-    x = np.atleast_2d(x)
+    """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) is a batch of one."""
+    try:
+        x = np.atleast_2d(x)
+    except ValueError as error:  # a tuple of parts of different lengths, such as data.Text
+        raise TypeError(f"x: expected integer tokens, got {type(x).__name__}") from error
     if x.dtype.kind not in "iu" or x.ndim != 2:
         raise TypeError(
             f"x: expected integer tokens of shape (L,) or (B, L), got {x.dtype} of shape {x.shape}"
@@ -24,9 +31,10 @@ def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
 
 
 def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
-    """Windows of `size` neighbours of x (B, L) as integers, the newest symbol the last digit: (B, L - size + 1).
+    """Windows of `size` neighbours of x (B, L) as integers: (B, L - size + 1).
 
-    In base V = vocab_size, code // V drops the newest symbol and code % V^(size-1) drops the oldest.
+    In base V = vocab_size, the newest symbol the last digit: code // V drops the newest symbol and
+    code % V^(size-1) drops the oldest.
     """
     count = max(x.shape[-1] - size + 1, 0)
     codes = np.zeros((len(x), count), np.int64)
@@ -39,9 +47,20 @@ def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.nda
     p = np.array(p, np.float64)
     if p.shape != shape or (p < 0).any() or not np.allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-8):
         raise ValueError(
-            f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis; got {p.shape}:\n{p}"
+            f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis;"
+            f" got {p.shape}:\n{p}"
         )
     return p
+
+
+def enlarged_states(vocab_size: int, order: int) -> int:
+    """V^p, counted before anything of that size is made."""
+    if vocab_size < 1 or order < 1 or vocab_size**order > LARGEST_CHAIN:
+        raise ValueError(
+            f"expected V >= 1, order >= 1 and V^order <= {LARGEST_CHAIN} states,"
+            f" got V = {vocab_size}, order = {order}"
+        )
+    return vocab_size**order
 
 
 def log(p: np.ndarray) -> np.ndarray:
@@ -53,7 +72,7 @@ def log(p: np.ndarray) -> np.ndarray:
 class MarkovChain:
     """A chain on the states 0..V-1: transition[i, j] = P(next = j | now = i), shape (V, V).
 
-    initial (V,) is the distribution of the first state; None starts in the stationary distribution.
+    initial (V,) is the distribution of the first state; None is the stationary distribution.
     """
 
     def __init__(self, transition: np.ndarray, initial: np.ndarray | None = None):
@@ -61,25 +80,30 @@ class MarkovChain:
         self.transition = as_probabilities("transition", transition, (states, states))
         self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
 
+    def __repr__(self) -> str:
+        states = len(self.transition)
+        rows = states if self.initial is None else states + 1
+        return f"MarkovChain of {states:,} states, {rows * (states - 1):,} parameters"
+
+    # -- fit ---------------------------------------------------------------------------------------
+
     @classmethod
     def enlarge(cls, conditional: np.ndarray) -> "MarkovChain":
         """A chain of order p as a chain of order 1: its state is the tuple of the last p symbols.
 
-        conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new chain has V^p states,
-        each the window code of its tuple, so state % V is the newest symbol. It can only shift: (a, b) moves to (b, c).
+        conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new
+        chain has V^p states, each the window code of its tuple, so state % V is the newest symbol.
+        It can only shift: (a, b) moves to (b, c).
         """
         conditional = np.asarray(conditional, np.float64)
-        vocab_size, states = conditional.shape[-1], conditional[..., 0].size
-        if (
-            conditional.ndim < 2 or len(set(conditional.shape)) != 1 or states > 5000
-        ):  # 5000 x 5000: 0.2 GB
-            raise ValueError(
-                f"conditional: expected (V, ..., V, V), V^p <= 5000 states, got {conditional.shape}"
-            )
+        shape = conditional.shape
+        if len(shape) < 2 or len(set(shape)) != 1:
+            raise ValueError(f"conditional: expected shape (V, ..., V, V), got {shape}")
+        vocab_size, order = shape[-1], len(shape) - 1
+        states = enlarged_states(vocab_size, order)
         now = np.arange(states)[:, None]
-        after = (
-            now * vocab_size + np.arange(vocab_size)
-        ) % states  # append the next symbol, drop the oldest
+        longer = now * vocab_size + np.arange(vocab_size)  # append the next symbol
+        after = longer % states  # drop the oldest
         transition = np.zeros((states, states))
         transition[now, after] = conditional.reshape(states, vocab_size)
         return cls(transition)
@@ -88,47 +112,55 @@ class MarkovChain:
     def fit(
         cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0
     ) -> "MarkovChain":
-        """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n(context).
+        """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n.
 
         order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit).
-        A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every count.
+        A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every
+        count.
         """
+        contexts = enlarged_states(states, order)
+        if not 0 <= pseudocount < np.inf:
+            raise ValueError(f"pseudocount: expected a finite number >= 0, got {pseudocount}")
         codes = window_codes(as_tokens(x, states), states, order + 1)
-        counts = np.bincount(codes.ravel(), minlength=states ** (order + 1)).reshape(
-            (states,) * (order + 1)
-        )
-        counts = counts + pseudocount
+        counts = np.bincount(codes.ravel(), minlength=contexts * states) + pseudocount
+        counts = counts.reshape((states,) * (order + 1))
         left = counts.sum(axis=-1, keepdims=True)
         if (left == 0).any():
             raise ValueError(
-                f"x: {(left == 0).sum()} of {left.size} contexts are never left; give a pseudocount > 0"
+                f"x: {(left == 0).sum()} of {contexts} contexts are never left;"
+                " give a pseudocount > 0"
             )
         return cls.enlarge(counts / left)
 
+    # -- what the transitions say ------------------------------------------------------------------
+
     def stationary(self) -> np.ndarray:
-        """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if there is more than one."""
+        """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if not unique."""
         size = len(self.transition)
-        equations = np.vstack(
-            [self.transition.T - np.eye(size), np.ones(size)]
-        )  # pi (P - I) = 0 and sum(pi) = 1
-        pi, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)
+        # pi (P - I) = 0 and sum(pi) = 1
+        equations = np.vstack([self.transition.T - np.eye(size), np.ones(size)])
+        right = np.append(np.zeros(size), 1.0)
+        pi, _, rank, _ = np.linalg.lstsq(equations, right, rcond=None)
         if rank < size:
             raise ValueError(
                 "transition: several closed classes, so the stationary distribution is not unique"
             )
-        return (
-            np.maximum(pi, 0) / np.maximum(pi, 0).sum()
-        )  # rounding can leave -1e-17 on a state never returned to
+        pi = np.maximum(pi, 0)  # rounding can leave -1e-17 on a state never returned to
+        return pi / pi.sum()
 
     def distance(self, steps: int) -> float:
-        """d(t) = max_x TV(P^t(x, .), pi): total variation to stationarity from the worst start (LPW section 4.4)."""
+        """d(t) = max_x TV(P^t(x, .), pi): total variation to stationarity from the worst start.
+
+        LPW section 4.4.
+        """
         gap = np.linalg.matrix_power(self.transition, steps) - self.stationary()
         return float(np.abs(gap).sum(axis=1).max() / 2)
 
     def mixing_time(self, epsilon: float = 0.25) -> int:
-        """min{t : d(t) <= epsilon} (LPW section 4.5). d never rises with t, so: double t until it is met, then bisect.
+        """min{t : d(t) <= epsilon} (LPW section 4.5).
 
-        ValueError if it is not met within 2^40 steps: a periodic chain never mixes.
+        d never rises with t, so: double t until it is met, then bisect. ValueError if it is not met
+        within 2^40 steps: a periodic chain never mixes.
         """
         late = 1
         while self.distance(late) > epsilon:
@@ -145,55 +177,69 @@ class MarkovChain:
         return float(-self.stationary() @ (p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
 
     def is_reversible(self, tolerance: float = 1e-10) -> bool:
-        """Detailed balance, pi_i P_ij = pi_j P_ji for all i, j (LPW section 1.6): is time reversible?"""
+        """Is time reversible: pi_i P_ij = pi_j P_ji for all i, j? (LPW section 1.6)"""
         flow = self.stationary()[:, None] * self.transition
         return bool(np.abs(flow - flow.T).max() <= tolerance)
 
+    # -- predict -----------------------------------------------------------------------------------
+
+    def conditional(self, x: np.ndarray) -> np.ndarray:
+        """P(next | x) for paths x (B, L), L >= 0: (B, V). Only the last state counts."""
+        if x.shape[1]:
+            return self.transition[x[:, -1]]
+        return np.tile(self._start(), (len(x), 1))
+
+    def _start(self) -> np.ndarray:
+        return self.stationary() if self.initial is None else self.initial
+
+    # -- sample ------------------------------------------------------------------------------------
+
     def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
         """n paths (n, length) of states."""
-        x = np.full(
-            (n, length), len(self.transition)
-        )  # nothing has happened yet: the state before the first
-        logits = log(self._with_start())
-        return run(x, range(length + 1), lambda x, now: logits[x[:, now - 1]], write(draw(rng)))
+        x = np.zeros((n, length), np.int64)
+        columns = range(length + 1)
+        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
+
+    # -- log_prob ----------------------------------------------------------------------------------
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}); -inf for an impossible path."""
-        x = as_tokens(x, len(self.transition))
-        before = np.insert(x[:, :-1], 0, len(self.transition), axis=1)
-        return log(self._with_start()[before, x]).sum(axis=1)
+        """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}).
 
-    def _with_start(self) -> np.ndarray:
-        """The transition matrix and one more row, out of the state before the first: (V + 1, V)."""
-        return np.vstack(
-            [self.transition, self.stationary() if self.initial is None else self.initial]
-        )
+        -inf for an impossible path.
+        """
+        x = as_tokens(x, len(self.transition))
+        first = log(self._start())[x[:, :1]]  # (B, 1), or (B, 0) where the paths are empty
+        moves = log(self.transition[x[:, :-1], x[:, 1:]])
+        return first.sum(axis=1) + moves.sum(axis=1)
 
 
 class NGram:
-    """The next symbol given the last `order` symbols, from counts; order = number of context symbols.
+    """The next symbol given the last `order` symbols, from counts: `NGram(5, 27).fit(tokens)`.
 
-    A ladder of contexts h of k = 0, 1, ..., order symbols; h' is h without its oldest symbol, V = vocab_size:
+    A ladder of contexts h of k = 0, 1, ..., order symbols; h' is h without its oldest symbol:
 
         p_k(w | h) = gain_k(h w) + backoff_k(h) p_{k-1}(w | h'),     p_{-1} = 1 / V
 
-    * smoothing="kneser-ney": gain = max(c(h w) - D, 0) / c(h), backoff = D |{w : c(h w) > 0}| / c(h): interpolated,
-      with one discount D (Chen and Goodman, section 2.7). c counts occurrences on the top rung; below it c(h w) is the
+    * smoothing="kneser-ney": gain = max(c(h w) - D, 0) / c(h) and
+      backoff = D |{w : c(h w) > 0}| / c(h): interpolated, with one discount D, 0.75 if not given
+      (Chen and Goodman, section 2.7). c counts occurrences on the top rung; below it c(h w) is the
       number of different symbols seen before h w: how many contexts it completes, not how often.
-    * smoothing="additive": p_k = (c(h w) + a) / (c(h) + aV) with a = pseudocount: back to 1 / V, never to p_{k-1}.
+    * smoothing="additive": p_k = (c(h w) + a) / (c(h) + aV) with a = pseudocount, 1 if not given:
+      back to 1 / V, never to p_{k-1}.
     * smoothing=None: maximum likelihood, gain = c(h w) / c(h), backoff = 0.
 
-    A context never seen has gain 0 and backoff 1: it is shortened until it was seen ("additive": uniform). So
-    p_k(. | h) sums to 1 for every context.
+    A context never seen has gain 0 and backoff 1: it is shortened until it was seen ("additive":
+    uniform). So p_k(. | h) sums to 1 for every context.
 
-    The start: a sequence begins without a past, so its token number i is predicted from the i tokens before it, by rung
-    i of the ladder, until `order` of them are there. So every token is scored, the first included, as GPT does from its
-    start token, and one function can score both.
+    The start: a sequence begins without a past, so its token number i is predicted from the i
+    tokens before it, by rung i of the ladder, until `order` of them are there. So every token is
+    scored, the first included, as GPT does from its start token, and one function can score both.
     """
 
     def __init__(
-        self, order: int, vocab_size: int, smoothing="kneser-ney", discount=0.75, pseudocount=1.0
-    ):
+        self, order: int, vocab_size: int, smoothing: str | None = "kneser-ney",
+        discount: float | None = None, pseudocount: float | None = None,
+    ) -> None:  # fmt: skip
         if order < 0 or vocab_size < 1 or vocab_size ** (min(order, 62) + 1) >= 2**63:
             raise ValueError(
                 f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
@@ -202,14 +248,33 @@ class NGram:
             raise ValueError(
                 f"smoothing: expected 'kneser-ney', 'additive' or None, got {smoothing!r}"
             )
-        if not 0 <= discount <= 1 or pseudocount <= 0:
+        if discount is not None and smoothing != "kneser-ney":
+            raise ValueError(f"discount: got {discount}, but {smoothing!r} smoothing has none")
+        if pseudocount is not None and smoothing != "additive":
             raise ValueError(
-                f"need 0 <= discount <= 1 and pseudocount > 0, got {discount} and {pseudocount}"
+                f"pseudocount: got {pseudocount}, but {smoothing!r} smoothing has none"
             )
+        if smoothing == "kneser-ney":
+            discount = 0.75 if discount is None else discount
+            if not 0 <= discount <= 1:
+                raise ValueError(f"discount: expected 0 to 1, got {discount}")
+        if smoothing == "additive":
+            pseudocount = 1.0 if pseudocount is None else pseudocount
+            if not 0 < pseudocount < np.inf:
+                raise ValueError(f"pseudocount: expected a finite number > 0, got {pseudocount}")
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
-        # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all contexts h and backoff.
+        # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all
+        # contexts h and backoff.
         self.windows, self.gains, self.contexts, self.backoffs = [], [], [], []
+
+    def __repr__(self) -> str:
+        size = sum(map(len, self.gains)) + sum(map(len, self.backoffs))
+        state = f"{size:,} parameters" if size else "not fitted"
+        arguments = f"order={self.order}, vocab_size={self.vocab_size}"
+        return f"NGram({arguments}, smoothing={self.smoothing!r}), {state}"
+
+    # -- fit ---------------------------------------------------------------------------------------
 
     def fit(self, x: np.ndarray) -> "NGram":
         """Count the windows of x, (L,) or (B, L). Returns self."""
@@ -223,72 +288,78 @@ class NGram:
         return self
 
     def _rung(self, x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
-        """The sorted windows h w with k symbols in h and gain of each, the sorted contexts h and backoff of each."""
+        """Rung k: the sorted windows h w and their gains, the sorted contexts h and backoffs."""
         codes = window_codes(x, self.vocab_size, k + 1).ravel()
         if k < self.order and self.smoothing == "kneser-ney":
-            longer = np.unique(
-                window_codes(x, self.vocab_size, k + 2)
-            )  # each kind of longer window counts once
+            longer = np.unique(window_codes(x, self.vocab_size, k + 2))  # each kind counts once
             codes = longer % self.vocab_size ** (k + 1)
         windows, counts = np.unique(codes, return_counts=True)
         contexts, which, kinds = np.unique(
             windows // self.vocab_size, return_inverse=True, return_counts=True
         )
-        discount = self.discount if self.smoothing == "kneser-ney" else 0
-        added = self.pseudocount * self.vocab_size if self.smoothing == "additive" else 0
+        discount = self.discount or 0
+        added = (self.pseudocount or 0) * self.vocab_size
         total = np.bincount(which, counts) + added  # c(h) + aV
-        gains, backoffs = (
-            np.maximum(counts - discount, 0) / total[which],
-            (discount * kinds + added) / total,
-        )
+        gains = np.maximum(counts - discount, 0) / total[which]
+        backoffs = (discount * kinds + added) / total
         return windows, gains, contexts, backoffs
 
-    def conditional(self, context: np.ndarray) -> np.ndarray:
-        """P(next | context), (B, V), for contexts (B, k) of any length k: the last `order` symbols count."""
-        context = as_tokens(context, self.vocab_size)
-        context = np.repeat(
-            context[:, max(context.shape[1] - self.order, 0) :], self.vocab_size, axis=0
-        )
-        after = np.resize(
-            np.arange(self.vocab_size), (len(context), 1)
-        )  # every symbol after every context
-        return self._token_probabilities(np.hstack([context, after]))[:, -1].reshape(
-            -1, self.vocab_size
-        )
+    # -- predict -----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """log P(x) (B,) of sequences (B, L), nats, exact, every token scored; -inf where p = 0 (smoothing=None)."""
-        return log(self._token_probabilities(as_tokens(x, self.vocab_size))).sum(axis=1)
+    def conditional(self, context: np.ndarray) -> np.ndarray:
+        """P(next | context), (B, V), for contexts (B, k), any length k: the last `order` count."""
+        V = self.vocab_size
+        context = as_tokens(context, V)
+        context = context[:, max(context.shape[1] - self.order, 0) :]
+        after = np.resize(np.arange(V), (len(context) * V, 1))  # every symbol after every context
+        longer = np.hstack([np.repeat(context, V, axis=0), after])
+        return self._token_probabilities(longer)[:, -1].reshape(-1, V)
 
     def _token_probabilities(self, x: np.ndarray) -> np.ndarray:
         """P of every token of x (B, L) given those before it, up the ladder: (B, L)."""
+        if not self.windows:
+            raise RuntimeError(f"{self}: call .fit(x) first")
         p = uniform = np.full(x.shape, 1 / self.vocab_size)
         for k in range(min(self.order + 1, x.shape[1])):
             codes = window_codes(x, self.vocab_size, k + 1)
+            contexts = codes // self.vocab_size
             gain = look_up(codes, self.windows[k], self.gains[k], missing=0.0)
-            backoff = look_up(
-                codes // self.vocab_size, self.contexts[k], self.backoffs[k], missing=1.0
-            )
+            backoff = look_up(contexts, self.contexts[k], self.backoffs[k], missing=1.0)
             below = uniform if self.smoothing == "additive" else p
             p = np.hstack([p[:, :k], gain + backoff * below[:, k:]])
         return p
 
+    # -- sample ------------------------------------------------------------------------------------
+
     def sample(
         self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None
     ) -> np.ndarray:
-        """n sequences (n, length) that begin with the prompt, (P,) or (n, P), which counts in `length`."""
-        prompt = (
-            np.zeros((n, 0), np.int64) if prompt is None else as_tokens(prompt, self.vocab_size)
-        )
+        """n sequences (n, length) that begin with the prompt, (P,) or (n, P), part of `length`."""
+        prompt = np.zeros((n, 0), np.int64) if prompt is None else prompt
+        prompt = as_tokens(prompt, self.vocab_size)
         known = prompt.shape[1]
+        if length < known or len(prompt) not in (1, n):
+            came = f"got n = {n}, length = {length}, a prompt of shape {prompt.shape}"
+            raise ValueError(f"sample: expected 1 or n prompts, length >= the prompt's; {came}")
         x = np.zeros((n, length), np.int64)
         x[:, :known] = prompt
-        return run(
-            x,
-            range(known, length + 1),
-            lambda x, now: log(self.conditional(x[:, :now])),
-            write(draw(rng)),
-        )
+        columns = range(known, length + 1)
+        return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
+
+    # -- log_prob ----------------------------------------------------------------------------------
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """log P(x) (B,) of sequences (B, L), nats, exact, every token scored.
+
+        -inf where p = 0 (smoothing=None).
+        """
+        x = as_tokens(x, self.vocab_size)
+        nats = np.zeros(len(x))
+        for start in range(0, x.shape[1], PIECE):
+            before = max(start - self.order, 0)
+            p = self._token_probabilities(x[:, before : start + PIECE])
+            nats += log(p[:, start - before :]).sum(axis=1)
+        return nats
 
 
 def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:

@@ -29,10 +29,8 @@ def put_back_by_copy(x, known, mask, noise, t):
 
 
 def levels(rng):
-    highest = rng.integers(
-        9, 16
-    )  # never 16: stretching each array by its own maximum must not pass
-    x = rng.integers(0, highest, size=(3, 4))
+    highest = rng.integers(9, 16)  # never 16: stretching each array by its own maximum fails
+    x = rng.integers(0, highest, size=rng.integers(2, 5, size=rng.integers(1, 4)))
     x.flat[:2] = 0, highest
     return (x,)
 
@@ -46,13 +44,30 @@ def some_counts(rng):
 
 
 def rows_and_uniforms(rng):
-    p = rng.dirichlet(np.full(17, 0.4), size=200)  # uneven rows, none of them 0 everywhere else
-    return p, rng.random(200)
+    n = int(rng.integers(20, 200))
+    return rng.dirichlet(np.full(17, 0.4), size=n), rng.random(n)  # uneven rows
 
 
-def half_noisy(rng):
-    x, known, noise = rng.normal(size=(3, 2, 3, 3))
-    return x, known, np.tile([True, True, False], (2, 3, 1)), noise, float(rng.uniform(0.2, 0.8))
+def certain(*rows):
+    """Rows of 17 probabilities in which only these levels, {level: probability}, can come."""
+    p = np.zeros((len(rows), 17))
+    for row, probabilities in zip(p, rows):
+        row[list(probabilities)] = list(probabilities.values())
+    return p
+
+
+BOUNDARIES = (  # u where one piece ends and the next begins; pieces of length 0
+    certain({3: 0.5, 9: 0.5}, {3: 0.5, 9: 0.5}, {0: 0.25, 1: 0.75}, {16: 1.0}, {2: 1.0}),
+    np.array([0.0, 0.5, 0.25, 0.0, 0.75]),
+)
+
+
+def half_noisy(rng, size=None, t=None):
+    size = rng.integers(2, 5, size=rng.integers(2, 5)) if size is None else size
+    x, known, noise = rng.normal(size=(3, *size))
+    mask = rng.random(size) < 0.6
+    mask.flat[:2] = True, False
+    return x, known, mask, noise, float(rng.uniform(0.2, 0.8)) if t is None else t
 
 
 def changes_x(x, known, mask, noise, t):
@@ -86,7 +101,7 @@ EXERCISES = (
                 "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far as it should.",
             ),
             (
-                lambda x: 2 * x / x.max() - 1,
+                lambda x: 2 * x / max(x.max(), 1) - 1,
                 "This takes the highest level of this array for 16: the same grey would become another number in the "
                 "next image.",
             ),
@@ -108,6 +123,12 @@ EXERCISES = (
             "A straight line through two points: stretch the interval 0..16 to length 2, then shift it.",
         ),
         inputs=levels,
+        edges=(
+            (np.array([[0, 16], [8, 3]], dtype=np.uint8),),
+            (np.array([16, 15, 1, 0]),),
+            (np.array([7]),),
+            (np.zeros((2, 1, 2), dtype=np.uint8),),
+        ),
         forbidden=("minigen.data.digits.to_signed",),
     ),
     Exercise(
@@ -181,6 +202,7 @@ EXERCISES = (
             "Rounding up: `math.ceil(a / b)`, or `-(-a // b)` in whole numbers.",
         ),
         inputs=some_counts,
+        edges=((4, 10, 1, 1), (3, 20, 5, 8), (2, 7, 12, 4), (1, 1, 3, 2)),
     ),
     Exercise(
         "00.draw",
@@ -225,6 +247,7 @@ EXERCISES = (
             "The number of pieces that end at or before u is the number of the piece that contains u.",
         ),
         inputs=rows_and_uniforms,
+        edges=(BOUNDARIES, (certain({5: 0.5, 6: 0.5}), np.array([0.25]))),
         forbidden=("minigen.sampling.categorical",),
     ),
     Exercise(
@@ -267,6 +290,10 @@ EXERCISES = (
             "`np.where(condition, a, b)` takes from a where the condition is true, else from b, and makes a new array.",
         ),
         inputs=half_noisy,
+        edges=(
+            half_noisy(np.random.default_rng(0), (2, 2), 0.0),
+            half_noisy(np.random.default_rng(1), (3,), 1.0),
+        ),
         forbidden=("minigen.sampling.inpaint",),
     ),
 )

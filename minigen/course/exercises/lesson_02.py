@@ -4,7 +4,7 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- exercise 1 --------------------------------------------------------------------------------------------------------
+# -- exercise 1 ------------------------------------------------------------------------------------
 
 
 def divide_vjps(x, y, g):
@@ -18,15 +18,22 @@ def divide_as_a_product(x, y, g):  # x / y = x * (1 / y), and d(1 / y) = -(1 / y
 
 def divide_by_logarithms(x, y, g):  # dz = z (dx / x - dy / y)
     z = x / y
-    return g * z / x, -g * z / y
+    with np.errstate(invalid="ignore"):
+        return g * z / x, -g * z / y
 
 
-# -- exercise 2 --------------------------------------------------------------------------------------------------------
+def quotients(rng):
+    size = rng.integers(1, 5, size=rng.integers(1, 3))
+    sign = rng.choice([-1, 1], size=size)
+    return rng.normal(size=size), sign * rng.uniform(0.5, 2, size=size), rng.normal(size=size)
+
+
+# -- exercise 2 ------------------------------------------------------------------------------------
 
 
 def take_vjp(x, index, g):
     d = np.zeros(x.shape)
-    for place, gradient in zip(index, g):
+    for place, gradient in zip(index.ravel(), g.ravel()):
         d[place] += gradient
     return d
 
@@ -38,7 +45,8 @@ def take_by_add_at(x, index, g):
 
 
 def take_by_one_hot(x, index, g):
-    return g @ (index[:, None] == np.arange(len(x)))  # z = J x, with one 1 in each row of J
+    # z = J x, with one 1 in each row of J
+    return g.ravel() @ (index.reshape(-1, 1) == np.arange(len(x)))
 
 
 def take_by_lost_duplicates(x, index, g):
@@ -48,24 +56,25 @@ def take_by_lost_duplicates(x, index, g):
 
 
 def take_shared(x, index, g):
-    total, count = np.bincount(index, g, len(x)), np.bincount(index, minlength=len(x))
+    count = np.bincount(index.ravel(), minlength=len(x))
+    total = np.bincount(index.ravel(), g.ravel(), len(x))
     return total / np.maximum(count, 1)
 
 
 def take_first(x, index, g):
     d = np.zeros(x.shape)
-    d[index[::-1]] = g[::-1]
+    d[index.ravel()[::-1]] = g.ravel()[::-1]
     return d
 
 
 def indices(rng):
-    index = rng.integers(
-        0, 5, size=9
-    )  # nine look-ups in five places: some place is taken twice, the sixth never
-    return rng.normal(size=6), index, rng.normal(size=9)
+    """More look-ups than places, and the last place never: some place is taken twice."""
+    n = int(rng.integers(3, 7))
+    size = (n + 3,) if rng.random() < 0.5 else (3, n)  # a row of text, or a batch of rows
+    return rng.normal(size=n), rng.integers(0, n - 1, size=size), rng.normal(size=size)
 
 
-# -- exercise 3 --------------------------------------------------------------------------------------------------------
+# -- exercise 3 ------------------------------------------------------------------------------------
 
 
 def softmax(logits, axis=1):
@@ -118,17 +127,20 @@ def cross_entropy_underflowing(logits, labels):
 
 
 def scores(rng):
-    logits = rng.normal(size=(4, 6))
+    B, V = rng.integers(2, 7, size=2)
+    logits = rng.normal(size=(B, V))
     logits[0] *= 1000
     logits[0, 0] = 1000.0
-    return logits, rng.integers(0, 6, size=4)
+    return logits, rng.integers(0, V, size=B)
 
 
-# -- exercise 4 --------------------------------------------------------------------------------------------------------
+# -- exercise 4 ------------------------------------------------------------------------------------
 
 
 def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None, move=None):
-    """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and v."""
+    """<r, J v> from two evaluations of f, against <J^T r, v> from the rule, for a few random r and
+    v.
+    """
     for _ in range(3):
         v = rng.normal(size=x.shape) if move is None else move(x.shape)
         change = (f(x + step * v) - f(x - step * v)) / (2 * step)  # J v
@@ -233,15 +245,20 @@ def at_most_ten_calls(f):
     return counted
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
 
 EXERCISES = (
     Exercise(
         "02.divide",
         "The rule of division as two vector-Jacobian products",
         reference=divide_vjps,
-        alternatives=(divide_as_a_product, divide_by_logarithms),
+        alternatives=(divide_as_a_product, lambda x, y, g: (g * y**-1.0, -g * x * y**-2.0)),
         wrong=(
+            (
+                divide_by_logarithms,
+                "Your result has nan where x is 0: this divides by x. 0 / y is an ordinary 0, and "
+                "it has a gradient.",
+            ),
             (
                 lambda x, y, g: (g / y, g * x / (y * y)),
                 "This is what you get with the sign of the second rule turned: does x / y grow or shrink as y grows?",
@@ -268,10 +285,9 @@ EXERCISES = (
             "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the power rule.",
             "Both rules are multiplied by g; nothing is summed, because everything happens element by element.",
         ),
-        inputs=lambda rng: (
-            rng.normal(size=(3, 4)),
-            rng.uniform(0.5, 2, size=(3, 4)),
-            rng.normal(size=(3, 4)),
+        inputs=quotients,
+        edges=(
+            (np.array([3.0, -3.0, 0.0]), np.array([-2.0, 4.0, -0.5]), np.array([1.0, -2.0, 5.0])),
         ),
         forbidden=("minigen.ops.div",),
     ),
@@ -282,7 +298,7 @@ EXERCISES = (
         alternatives=(
             take_by_add_at,
             take_by_one_hot,
-            lambda x, index, g: np.bincount(index, g, len(x)),
+            lambda x, index, g: np.bincount(index.ravel(), g.ravel(), len(x)),
         ),
         wrong=(
             (
@@ -299,11 +315,11 @@ EXERCISES = (
                 "This is the mean over the uses of a number. Moving the number moves the loss through each of them.",
             ),
             (
-                lambda x, index, g: np.bincount(index, g),
+                lambda x, index, g: np.bincount(index.ravel(), g.ravel()),
                 "This ends at the largest index that was looked up. Elements of x behind it have a gradient too.",
             ),
             (
-                lambda x, index, g: g[index],
+                lambda x, index, g: g[index % len(g)],
                 "This looks up g at the indices: the way forward once more. The way back sends g to the places.",
             ),
             (
@@ -317,6 +333,11 @@ EXERCISES = (
             "A loop over zip(index, g) does it; for speed look at np.add.at or np.bincount with weights.",
         ),
         inputs=indices,
+        edges=(
+            (np.ones(3), np.array([1, 1, 1, 1]), np.array([1.0, -2.0, 3.0, 4.0])),
+            (np.ones(4), np.array([[2, 0, 2], [0, 2, 1]]), np.arange(6.0).reshape(2, 3)),
+            (np.ones(2), np.array([], dtype=int), np.array([])),
+        ),
         forbidden=("minigen.ops.getitem", "minigen.ops.take", "minigen.ops.embedding"),
     ),
     Exercise(
@@ -376,6 +397,12 @@ EXERCISES = (
             "Compute p with the largest score of each row subtracted first; change one entry a row; mind the mean.",
         ),
         inputs=scores,
+        edges=(
+            (np.zeros((2, 3)), np.array([1, 1])),
+            (np.array([[1.0, 2.0, 3.0, 0.0]]), np.array([2])),
+            (np.array([[0.5, -1.0], [0.0, 2.0], [1.0, 1.0]]), np.array([0, 1, 0])),
+            (np.array([[-1000.0, -1001.0], [1000.0, 0.0]]), np.array([0, 1])),
+        ),
         forbidden=("minigen.ops.cross_entropy", "minigen.ops.softmax", "minigen.ops.log_softmax"),
     ),
     Exercise(
@@ -422,9 +449,9 @@ EXERCISES = (
             "The rule gives J^T r for any r. Which number can be had from J v and r, and also from J^T r and v?",
             "sum(r * Jv) and sum(vjp(x, r) * v) are equal if the rule is right. Random r, h = 1e-5, a small tolerance.",
         ),
-        inputs=lambda rng: (rng.normal(size=(4, 4)), int(rng.integers(1000))),
+        inputs=lambda rng: (rng.normal(size=(int(rng.integers(4, 7)),) * 2), int(rng.integers(99))),
         run=verdicts,
         forbidden=("minigen.gradients.check_gradients",),
-        tries=3,
+        tries=4,
     ),
 )

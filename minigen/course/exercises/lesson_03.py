@@ -6,7 +6,7 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- 2: momentum -------------------------------------------------------------------------------------------------------
+# -- 2: momentum -----------------------------------------------------------------------------------
 
 
 def momentum_step(p, v, g, lr, momentum):
@@ -22,7 +22,7 @@ def momentum_step_in_copies(p, v, g, lr, momentum):
     return p, v
 
 
-# -- 3: clipping -------------------------------------------------------------------------------------------------------
+# -- 3: clipping -----------------------------------------------------------------------------------
 
 
 def clip(gradients, max_norm):
@@ -48,30 +48,31 @@ def clip_each(gradients, max_norm):
 
 
 def rescale_always(gradients, max_norm):
-    norm = np.linalg.norm(np.concatenate([g.ravel() for g in gradients]))
+    norm = math.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
     return [g * max_norm / norm for g in gradients]
 
 
 def clip_squared_norm(gradients, max_norm):
     norm = sum((g**2).sum() for g in gradients)
-    return [g * min(1.0, max_norm / norm) for g in gradients]
+    return [g * min(1.0, max_norm / max(norm, 1e-30)) for g in gradients]
 
 
 def some_gradients(rng):
-    """A matrix and a vector; a limit below and above their common length, with equal chances."""
-    gradients = [rng.normal(size=(3, 2)), rng.normal(size=3)]
+    """Arrays of some shapes; a limit below or above their common length, with equal chances."""
+    ranks = rng.integers(1, 4, size=rng.integers(2, 4))
+    gradients = [rng.normal(size=rng.integers(1, 5, size=rank)) for rank in ranks]
     norm = math.sqrt(sum((g**2).sum() for g in gradients))
     return gradients, norm * rng.choice([0.4, 1.5])
 
 
-# -- 4: weights for ReLU -----------------------------------------------------------------------------------------------
+# -- 4: weights for ReLU ---------------------------------------------------------------------------
 
 
 def relu_std(fan_in):
     return math.sqrt(2 / fan_in)
 
 
-# -- 5: warm-up and cosine ---------------------------------------------------------------------------------------------
+# -- 5: warm-up and cosine -------------------------------------------------------------------------
 
 
 def warmup_cosine(step, steps, warmup, peak):
@@ -129,7 +130,8 @@ EXERCISES = (
         "03.bugs",
         "Three bugs by their symptoms",
         reference="312",
-        alternatives=(" 312", "312 "),
+        alternatives=(" 312", 312, "3, 1, 2", ["3", "1", "2"]),
+        choices=("1", "2", "3"),
         wrong=(
             (
                 "321",
@@ -197,9 +199,14 @@ EXERCISES = (
             "new v = momentum * v + g. The parameter moves by lr times the NEW v, against it.",
         ),
         inputs=lambda rng: (
-            *rng.normal(size=(3, 4)),
-            rng.uniform(0.05, 0.4),
+            *rng.normal(size=(3, *rng.integers(1, 5, size=rng.integers(1, 3)))),
+            rng.uniform(0.05, 2.0),
             rng.uniform(0.3, 0.9),
+        ),
+        edges=(
+            (np.array([1.0, 2.0]), np.zeros(2), np.array([0.5, -1.0]), 0.1, 0.9),
+            (np.array([[1.0]]), np.array([[4.0]]), np.array([[2.0]]), 0.5, 0.0),
+            (np.array([1.0, 1.0, 1.0]), np.array([1.0, -2.0, 0.0]), np.zeros(3), 1.0, 0.5),
         ),
         forbidden=("minigen.optim.SGD._update",),
     ),
@@ -231,6 +238,12 @@ EXERCISES = (
             "The factor is max_norm / length, but never more than 1. Multiply every array by the same factor.",
         ),
         inputs=some_gradients,
+        edges=(
+            ([np.zeros((2, 3)), np.zeros(3)], 1.0),
+            ([np.array([3.0, 4.0])], 5.0),
+            ([np.array([[3e8]]), np.array([4e8])], 1.0),
+            ([np.array([0.0, 0.3]), np.array([[0.4]])], 1.0),
+        ),
         forbidden=("minigen.optim.Optimizer.step",),
         tries=8,
     ),
@@ -271,6 +284,7 @@ EXERCISES = (
             "So the factor of one layer is fan_in * std^2 / 2. It must be 1.",
         ),
         inputs=lambda rng: (int(rng.integers(3, 1000)),),
+        edges=((1,), (2,), (8,)),
     ),
     Exercise(
         "03.warmup_cosine",
@@ -311,8 +325,9 @@ EXERCISES = (
         inputs=lambda rng: (
             int(rng.integers(20, 40)),
             int(rng.integers(3, 9)),
-            rng.uniform(0.1, 1.0),
+            rng.uniform(0.1, 3.0),
         ),
+        edges=((4, 1, 1.0), (3, 2, 2.0), (12, 6, 0.5)),
         run=whole_schedule,
         forbidden=("minigen.optim.warmup_cosine",),
     ),

@@ -8,11 +8,13 @@ from minigen import data
 from minigen.course.exercise import Exercise
 from minigen.models.markov import MarkovChain
 
-# -- three runs handed in, for "Break it": what the learner names from numbers -----------------------------------------
+# -- three runs handed in, for "Break it": what the learner names from numbers ---------------------
 
 
 def handed_in(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run "A", "B" or "C": its training tokens, its test tokens and its letter-to-letter matrix (27, 27)."""
+    """Run "A", "B" or "C": its training tokens, its test tokens and its letter-to-letter matrix
+    (27, 27).
+    """
     try:
         from pydoc_data.topics import topics
 
@@ -32,7 +34,7 @@ def handed_in(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return text.train, text.test, counts / counts.sum(axis=0 if run == "A" else 1, keepdims=True)
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def after(p, P, steps):
@@ -52,6 +54,11 @@ def after_transposed(p, P, steps):
     for _ in range(steps):
         p = P @ p
     return p
+
+
+def some_chain(rng):
+    V = int(rng.integers(2, 5))
+    return rng.dirichlet(np.ones(V)), rng.dirichlet(np.ones(V), size=V), int(rng.integers(2, 9))
 
 
 def stationary(P):
@@ -85,9 +92,14 @@ def rate_with_log_zero(P):
 
 
 def sparse_chain(rng):
-    P = rng.dirichlet(np.ones(4), size=4)
-    P[0, 2] = P[3, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
+    V = int(rng.integers(3, 6))
+    P = rng.dirichlet(np.ones(V), size=V)
+    P[0, 2] = P[-1, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
     return (P / P.sum(axis=1, keepdims=True),)
+
+
+def some_table(rng, V):
+    return rng.dirichlet(np.ones(V), size=(V, V))
 
 
 def enlarge(table):
@@ -157,7 +169,9 @@ def mixing_time(P) -> int:
 
 
 def judged(answer, n: int) -> tuple:
-    """Rows that are distributions, only moves along the ring, uniform, and mixed in time (more than that is equal)."""
+    """Rows that are distributions, only moves along the ring, uniform, and mixed in time (more than
+    that is equal).
+    """
     P = np.asarray(answer(n), dtype=np.float64)
     if P.shape != (n, n):
         raise ValueError(f"expected a matrix of shape {(n, n)}, got {P.shape}")
@@ -194,7 +208,12 @@ EXERCISES = (
         "04.diagnose",
         "Name what happened in three runs from their numbers",
         reference=("wrong axis", "leak", "healthy"),
-        alternatives=(("Wrong axis", "Leak", "Healthy"), (" wrong axis ", "leak ", "healthy")),
+        alternatives=(
+            ["Wrong axis", "Leak", "Healthy"],
+            (" wrong axis ", "leak ", "healthy"),
+            "wrong_axis, leak, healthy",
+        ),
+        choices=("healthy", "leak", "wrong axis", "targets not shifted"),
         wrong=(
             (
                 ("healthy", "leak", "healthy"),
@@ -248,10 +267,12 @@ EXERCISES = (
             "To be in j next, be in some i now and go from i to j; sum over all i.",
             "In NumPy that sum over i is p @ P. Do it `steps` times, and not at all for steps = 0.",
         ),
-        inputs=lambda rng: (
-            rng.dirichlet(np.ones(3)),
-            rng.dirichlet(np.ones(3), size=3),
-            int(rng.integers(2, 6)),
+        inputs=some_chain,
+        edges=(
+            (np.array([0.25, 0.75]), np.array([[0.5, 0.5], [0.1, 0.9]]), 0),
+            (np.array([1.0, 0.0]), np.array([[0.0, 1.0], [0.5, 0.5]]), 1),
+            (np.array([0.0, 1.0, 0.0]), np.roll(np.eye(3), 1, axis=1), 4),
+            (np.array([1.0]), np.array([[1.0]]), 3),
         ),
     ),
     Exercise(
@@ -285,6 +306,11 @@ EXERCISES = (
             "power_iteration(P) above gives the weights; np.where(P > 0, P, 1) makes log 0 harmless.",
         ),
         inputs=sparse_chain,
+        edges=(
+            (np.array([[0.5, 0.5], [1.0, 0.0]]),),
+            (np.full((4, 4), 0.25),),
+            (np.array([[0.9, 0.1], [0.3, 0.7]]),),
+        ),
         forbidden=("minigen.models.markov.MarkovChain.entropy_rate",),
         tolerance=1e-6,
     ),
@@ -323,7 +349,8 @@ EXERCISES = (
             "Three loops over a, b, c and one assignment: which row, which column?",
             "The row is that of (a, b), the column that of (b, c), the entry table[a, b, c].",
         ),
-        inputs=lambda rng: (rng.dirichlet(np.ones(3), size=(3, 3)),),
+        inputs=lambda rng: (some_table(rng, int(rng.integers(2, 5))),),
+        edges=((np.arange(8.0).reshape(2, 2, 2),), (np.ones((1, 1, 1)),)),
         forbidden=("minigen.models.markov.MarkovChain.enlarge",),
     ),
     Exercise(
@@ -357,6 +384,7 @@ EXERCISES = (
             "s = 1/2 wastes every second step and s = 0 never mixes: a small s is enough.",
         ),
         inputs=lambda rng: (2 * int(rng.integers(4, 9)),),
+        edges=((8,), (22,)),
         run=judged,
         tries=4,
     ),

@@ -1,4 +1,6 @@
-"""The checks of lesson 06: factorized likelihood; and the three patients that the lesson asks to name."""
+"""The checks of lesson 06: factorized likelihood; and the three patients that the lesson asks to
+name.
+"""
 
 import functools
 import itertools
@@ -8,7 +10,7 @@ import numpy as np
 import minigen as mg
 from minigen.course.exercise import Exercise
 
-# -- Break it: three networks, two with a wrong mask -------------------------------------------------------------------
+# -- Break it: three networks, two with a wrong mask -----------------------------------------------
 
 FAULTS = {"P": "A for B", "Q": "B for A", "R": "healthy"}
 
@@ -17,7 +19,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
     """Patient "P", "Q" or "R", trained on strings x (N, 8)."""
     rng = np.random.default_rng(0)
     made = mg.MADE(8, hidden=(64,), rng=rng)
-    place, degree = np.arange(8), np.arange(64) % 7
+    place, degree = np.arange(8), np.rint(np.linspace(6, 0, 64))  # as in made.masks
     if FAULTS[name] == "A for B":
         made._masks[0] = (degree[:, None] > place).astype(np.float32)
     if FAULTS[name] == "B for A":
@@ -37,7 +39,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
     return made
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def as_floats(answer, *arguments):
@@ -152,9 +154,14 @@ def cheapest_set_of_each(cost):
     return sum(cost[(sets >> i & 1) == 0, i].min() for i in range(cost.shape[1]))
 
 
+def some_costs(rng, D):
+    return (rng.uniform(0.1, 1.0, size=(2**D, D)),)
+
+
 def a_joint(rng):
-    joint = rng.dirichlet(np.ones(16)).reshape(2, 2, 2, 2)
-    return joint, tuple(int(v) for v in rng.integers(0, 2, 4)), (2, 0, 3, 1)
+    D = int(rng.integers(2, 6))
+    joint = rng.dirichlet(np.ones(2**D)).reshape((2,) * D)
+    return joint, *(tuple(map(int, v)) for v in (rng.integers(0, 2, D), rng.permutation(D)))
 
 
 EXERCISES = (
@@ -193,7 +200,13 @@ EXERCISES = (
             "second to the first?",
             "Mean over images first; then two divisions, one for the unit and one for the dimensions.",
         ),
-        inputs=lambda rng: (rng.uniform(5, 40, size=6), int(rng.integers(2, 64))),
+        inputs=lambda rng: (rng.uniform(5, 40, rng.integers(2, 9)), int(rng.integers(2, 64))),
+        edges=(
+            (np.array([np.log(2)]), 1),
+            (np.array([0.0, 3.0]), 3),
+            (np.array([8, 16, 24]), 64),
+            (np.array([1.0, 2.0], dtype=np.float32), 5),
+        ),
     ),
     Exercise(
         "06.chain_rule",
@@ -232,6 +245,11 @@ EXERCISES = (
             "step; the first is 1.",
         ),
         inputs=a_joint,
+        edges=(
+            (np.array([0.3, 0.7]), (1,), (0,)),
+            (np.arange(1.0, 9.0).reshape(2, 2, 2) / 36, (1, 0, 1), (1, 2, 0)),
+            (np.arange(1.0, 17.0).reshape(2, 2, 2, 2) / 136, (0, 1, 1, 0), (2, 0, 3, 1)),
+        ),
         run=as_floats,
     ),
     Exercise(
@@ -263,7 +281,8 @@ EXERCISES = (
             "You need the place of each symbol: order = (2, 0, 1) means that symbol 2 has place 0.",
             "np.argsort of a permutation is its inverse. Or fill the mask with two loops over `order`.",
         ),
-        inputs=lambda rng: (tuple(int(i) for i in rng.permutation(6)),),
+        inputs=lambda rng: (tuple(map(int, rng.permutation(int(rng.integers(2, 8))))),),
+        edges=(((2, 0, 1),), ((0,),), ((1, 0),), ((0, 1, 2, 3),), ((1, 2, 3, 0),)),
         run=as_floats,  # 0 and 1 may be booleans or floats
         forbidden=("minigen.models.made.masks",),
     ),
@@ -273,8 +292,10 @@ EXERCISES = (
         reference=("A for B", "B for A", "healthy"),
         alternatives=(
             tuple("A for B, B for A, healthy".split(", ")),
-            tuple(FAULTS[name] for name in "PQR"),
+            [FAULTS[name] for name in "PQR"],
+            "A for B, b for a, Healthy",
         ),
+        choices=("healthy", "A for B", "B for A"),
         wrong=(
             (
                 ("B for A", "A for B", "healthy"),
@@ -336,6 +357,11 @@ EXERCISES = (
             "best[seen | 1 << i] is at most best[seen] + cost[seen, i]. Adding a symbol makes the "
             "integer larger, so go upwards.",
         ),
-        inputs=lambda rng: (rng.uniform(0.1, 1.0, size=(32, 5)),),
+        inputs=lambda rng: some_costs(rng, int(rng.integers(2, 6))),
+        edges=(
+            (np.array([[0.5], [0.25]]),),
+            (np.array([[1.0, 2.0], [9.0, 3.0], [0.5, 9.0], [9.0, 9.0]]),),
+            (np.ones((8, 3)),),
+        ),
     ),
 )

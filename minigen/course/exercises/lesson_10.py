@@ -1,6 +1,9 @@
-"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose; the counting of part 8."""
+"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose; the counting
+of part 8.
+"""
 
 import ast
+import functools
 import math
 import sys
 from dataclasses import dataclass, field
@@ -9,13 +12,15 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- Break it: four chains, built as beginners build them; one of them is healthy --------------------------------------
+# -- Break it: four chains, built as beginners build them; one of them is healthy ------------------
 
 NAMES = ("end is not noise", "beta for alpha_bar", "variance for standard deviation", "healthy")
 
 
 def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What chain "A", "B", "C" or "D" multiplies the clean signal and the noise by, at times t in [0, 1]."""
+    """What chain "A", "B", "C" or "D" multiplies the clean signal and the noise by, at times t in
+    [0, 1].
+    """
     t = np.asarray(t, dtype=np.float64)
     steps = 50 if chain == "B" else 1000
     beta = np.linspace(1e-4, 0.02, steps)
@@ -34,11 +39,12 @@ def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sqrt(alpha_bar), np.sqrt(1 - alpha_bar)
 
 
-# -- The claim: how much code each family runs -------------------------------------------------------------------------
+# -- The claim: how much code each family runs -----------------------------------------------------
 
 
 def statements_run(job, *files: str) -> set[tuple[str, int]]:
-    """The statements that run during job(), of the files whose names end so: each by its file and first line.
+    """The statements that run during job(), of the files whose names end so: each by its file and
+    first line.
 
     The head of a function that runs is a statement too. What only runs at import does not count.
     """
@@ -68,20 +74,17 @@ def statements_run(job, *files: str) -> set[tuple[str, int]]:
     return ran & begin
 
 
-# -- the exercises -----------------------------------------------------------------------------------------------------
+# -- the exercises ---------------------------------------------------------------------------------
 
 
 def log_snr(alpha_bar):
     return np.log(alpha_bar / (1 - alpha_bar))
 
 
-def array_or_list(answer, alpha_bar):
-    result = answer(alpha_bar)
-    return np.array(result) if isinstance(result, list) else result
-
-
 def some_steps(rng):
-    """Short chains, where the cap counts and an example can be read, and long ones, where it does not."""
+    """Short chains, where the cap counts and an example can be read, and long ones, where it does
+    not.
+    """
     short, long = int(rng.integers(5, 10)), int(rng.integers(40, 400))
     return (long if rng.random() < 0.5 else short,)
 
@@ -129,23 +132,35 @@ MEANS, WEIGHTS, STD = (
 
 
 def walk_error(alpha_bar, steps: int) -> float:
-    """Root mean square distance between DDIM in a few steps and in 600, with the exact denoiser of the two heaps."""
+    """Root mean square distance between where DDIM ends in a few steps and where it should end.
+
+    The denoiser is the exact one of the two heaps. In one dimension the way without errors is known:
+    it keeps the order of the points, so each quantile of the noise goes to that of the data.
+    """
+    x, ends = start_and_truth()
+    signal = np.asarray(alpha_bar(np.arange(steps + 1) / steps), dtype=np.float64)
+    alpha, sigma = np.sqrt(signal), np.sqrt(1 - signal)
+    for k in range(steps, 0, -1):
+        variance = (alpha[k] * STD) ** 2 + sigma[k] ** 2
+        offset = x[:, None] - alpha[k] * MEANS
+        weight = WEIGHTS * np.exp(-(offset**2) / (2 * variance))
+        weight = weight / weight.sum(1, keepdims=True)
+        clean = (weight * (MEANS + alpha[k] * STD**2 / variance * offset)).sum(1)
+        x = alpha[k - 1] * clean + sigma[k - 1] * (x - alpha[k] * clean) / sigma[k]
+    return float(np.sqrt(np.mean((x - ends) ** 2)))
+
+
+@functools.cache
+def start_and_truth() -> tuple[np.ndarray, np.ndarray]:
+    """200 points of N(0, 1), and the points of the heaps with the same quantiles, by bisection."""
+    cdf = np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)
     start = np.random.default_rng(0).standard_normal(200)
-
-    def run(n: int) -> np.ndarray:
-        signal = np.asarray(alpha_bar(np.arange(n + 1) / n), dtype=np.float64)
-        alpha, sigma = np.sqrt(signal), np.sqrt(1 - signal)
-        x = start
-        for k in range(n, 0, -1):
-            variance = (alpha[k] * STD) ** 2 + sigma[k] ** 2
-            offset = x[:, None] - alpha[k] * MEANS
-            weight = WEIGHTS * np.exp(-(offset**2) / (2 * variance))
-            weight = weight / weight.sum(1, keepdims=True)
-            clean = (weight * (MEANS + alpha[k] * STD**2 / variance * offset)).sum(1)
-            x = alpha[k - 1] * clean + sigma[k - 1] * (x - alpha[k] * clean) / sigma[k]
-        return x
-
-    return float(np.sqrt(np.mean((run(steps) - run(600)) ** 2)))
+    low, high = np.full(200, -4.0), np.full(200, 4.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        below = (WEIGHTS * cdf((middle[:, None] - MEANS) / STD)).sum(1) < cdf(start)
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return start, low
 
 
 def linear_in_time(t):
@@ -154,13 +169,20 @@ def linear_in_time(t):
     return np.interp(np.asarray(t) * 1000, np.arange(1001), alpha_bar)
 
 
+MARGIN = 0.03  # better than the linear schedule means by 3% at least
+LARGEST_FALL = 0.1  # of alpha_bar within 1/240 of the time: more is a jump
+
+
 @dataclass(frozen=True)
 class Judged:
-    """What exercise 5 says about a schedule. Two are alike if they agree in what is asked; the numbers are shown."""
+    """What exercise 5 says about a schedule. Two are alike if they agree in what is asked; the
+    numbers are shown.
+    """
 
     starts_clean: bool
     falls: bool
     ends_in_noise: bool
+    without_jump: bool
     better: bool
     reversed: bool
     each_time_by_itself: bool  # and not by the company of other times
@@ -172,18 +194,23 @@ class Judged:
         signal = np.array2string(self.signal, precision=3, separator=", ", suppress_small=True)
         if self.errors is None:
             return f"alpha_bar = {signal}"
-        return f"alpha_bar = {signal}; {self.steps} steps: error {self.errors[0]:.3f}, linear {self.errors[1]:.3f}"
+        own, linear = self.errors
+        return f"alpha_bar = {signal}; {self.steps} steps: error {own:.3f}, linear {linear:.3f}"
 
 
 def judged(answer, t: np.ndarray, steps: int) -> Judged:
-    """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in `steps` steps."""
+    """Whether a schedule starts clean, only falls, ends in noise, and beats the linear one in
+    `steps` steps.
+    """
     few, many = (one_number_a_time(answer(times), times) for times in (t, np.linspace(0, 1, 241)))
     alone = np.allclose(one_number_a_time(answer(t[1::2].copy()), t[1::2]), few[1::2])
     first, last = many[0], many[-1]
     sound = bool(0.999 <= first <= 1), bool((np.diff(many) < 0).all()), bool(0 <= last <= 1e-3)
+    smooth = bool(np.abs(np.diff(many)).max() <= LARGEST_FALL)
     errors = (walk_error(answer, steps), walk_error(linear_in_time, steps)) if all(sound) else None
-    better = errors is not None and bool(errors[0] < errors[1])
-    return Judged(*sound, better, bool(first <= 1e-3 and last >= 0.999), alone, steps, few, errors)
+    better = errors is not None and bool(errors[0] <= (1 - MARGIN) * errors[1])
+    reverse = bool(first <= 1e-3 and last >= 0.999)
+    return Judged(*sound, smooth, better, reverse, alone, steps, few, errors)
 
 
 def one_number_a_time(signal, t: np.ndarray) -> np.ndarray:
@@ -215,8 +242,10 @@ EXERCISES = (
         reference=(NAMES[2], NAMES[0], NAMES[3], NAMES[1]),
         alternatives=(
             tuple(name.upper() for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
-            tuple(f" {name.capitalize()} " for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
+            [f" {name.capitalize()} " for name in (NAMES[2], NAMES[0], NAMES[3], NAMES[1])],
+            "; ".join((NAMES[2], NAMES[0], NAMES[3], NAMES[1])),
         ),
+        choices=NAMES,
         wrong=(
             (
                 (NAMES[2], NAMES[1], NAMES[3], NAMES[0]),
@@ -325,8 +354,12 @@ EXERCISES = (
             "x_t = alpha clean + sigma noise. Which variance does each of the two terms have, for data of variance 1?",
             "alpha_bar is alpha^2, and a preserving schedule has sigma^2 = 1 - alpha_bar.",
         ),
-        inputs=lambda rng: (np.append(rng.uniform(0.01, 0.99, size=4), [1e-4, 1 - 1e-4]),),
-        run=array_or_list,
+        inputs=lambda rng: (rng.uniform(0.01, 0.99, size=int(rng.integers(1, 7))),),
+        edges=(
+            (np.array([1e-4, 1 - 1e-4]),),
+            (np.array([0.5]),),
+            (np.array([1e-12, 0.25, 1 - 1e-9]),),
+        ),
         forbidden=("minigen.schedules.Schedule.log_snr",),
     ),
     Exercise(
@@ -417,6 +450,7 @@ EXERCISES = (
             "Cap at the very end, entry by entry: np.minimum(..., 0.999) keeps every factor 1 - beta above 0.",
         ),
         inputs=some_steps,
+        edges=((3,), (20,), (1000,)),
     ),
     Exercise(
         "10.largest_alpha_bar",
@@ -472,7 +506,8 @@ EXERCISES = (
             "Square both sides: only alpha_bar is left, and it stands in a fraction of two linear expressions.",
             "With r = (error / mean)^2:  alpha_bar std^2 = r (alpha_bar std^2 + 1 - alpha_bar). Solve for alpha_bar.",
         ),
-        inputs=lambda rng: (rng.uniform(1, 4), rng.uniform(0.2, 0.8), rng.uniform(0.05, 0.5)),
+        inputs=lambda rng: (rng.uniform(0.6, 4), rng.uniform(0.2, 1.5), rng.uniform(0.05, 0.5)),
+        edges=((2.0, 1.0, 0.5), (1.0, 2.0, 0.9), (0.25, 0.3, 0.2), (5.0, 0.5, 1e-3)),
         tolerance=1e-6,
     ),
     Exercise(
@@ -490,6 +525,11 @@ EXERCISES = (
                 linear_in_time,
                 "This is a sound schedule, but in so few steps no better than the linear one. Where along t did the "
                 "linear one make its errors, and where does it spend steps for nothing?",
+            ),
+            (
+                lambda t: np.where(t < 0.5, 1 - 0.001 * t, 0.001 * (1 - t)),
+                "This jumps: in one step nearly all the noise must be taken away at once. No step "
+                "of the walk may do so much; let alpha_bar fall everywhere.",
             ),
             (
                 lambda t: 1 - 0.99 * t,
@@ -539,8 +579,9 @@ EXERCISES = (
             "Think of the angle: alpha = cos(angle), sigma = sin(angle). At which pace should the angle grow?",
             "A sigmoid of a falling log-SNR works too: alpha_bar = 1 / (1 + exp(-log_snr)).",
         ),
-        inputs=lambda rng: (np.linspace(0, 1, 5), int(rng.integers(10, 15))),
+        inputs=lambda rng: (np.linspace(0, 1, int(rng.integers(5, 9))), int(rng.integers(11, 14))),
+        edges=((np.linspace(0, 1, 5), 10), (np.linspace(0, 1, 4), 14)),
         run=judged,
-        tries=3,
+        tries=2,
     ),
 )

@@ -4,14 +4,20 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
-STEPS = 6  # of the chain that the sampler is tried on
-
 
 def posterior_mean(clean, x, now, after):
     kept = now / after  # 1 - beta
     return (np.sqrt(after) * (1 - kept) * clean + np.sqrt(kept) * (1 - after) * x) / (1 - now)
 
 
+def posterior_mean_by_coefficients(clean, x, now, after):
+    beta = 1 - now / after
+    of_clean = np.sqrt(after) * beta / (1 - now)
+    of_x = np.sqrt(1 - beta) * (1 - after) / (1 - now)
+    return of_clean * clean + of_x * x
+
+
+@np.errstate(all="ignore")
 def posterior_mean_by_precision(clean, x, now, after):
     """Two Gaussians multiplied: precisions add, and weight the two means."""
     kept = now / after
@@ -21,7 +27,7 @@ def posterior_mean_by_precision(clean, x, now, after):
 
 def posterior_mean_by_gain(clean, x, now, after):
     """As in the package: the share of the noise that is fresh."""
-    fresh = 1 - (now / (1 - now)) / (after / (1 - after))
+    fresh = 1 - now * (1 - after) / ((1 - now) * after)
     return np.sqrt(after) * fresh * clean + np.sqrt(now / after) * (1 - after) / (1 - now) * x
 
 
@@ -41,6 +47,23 @@ def denoise_signs(x, alpha, sigma):
     return np.tanh(alpha * x / sigma**2)
 
 
+@np.errstate(all="ignore")
+def denoise_signs_underflowing(x, alpha, sigma):
+    plus, minus = (np.exp(-((x - sign * alpha) ** 2) / (2 * sigma**2)) for sign in (1, -1))
+    return (plus - minus) / (plus + minus)
+
+
+@np.errstate(all="ignore")
+def denoise_signs_overflowing(x, alpha, sigma):
+    a = alpha * x / sigma**2
+    return (np.exp(a) - np.exp(-a)) / (np.exp(a) + np.exp(-a))
+
+
+@np.errstate(all="ignore")
+def denoise_signs_by_sigmoid(x, alpha, sigma):
+    return 2 / (1 + np.exp(-2 * alpha * x / sigma**2)) - 1
+
+
 def denoise_signs_by_bayes(x, alpha, sigma):
     plus, minus = (-((x - sign * alpha) ** 2) / (2 * sigma**2) for sign in (1, -1))
     top = np.maximum(plus, minus)
@@ -58,11 +81,18 @@ def beta_of_the_lesson(now, after, i):
     return 1 - alpha_bar[i] / alpha_bar[i - 1]
 
 
+def two_noisy_ends(variance, beta):
+    """Beta tilde, which is 0 in the last step, and beta there."""
+    return np.sqrt(variance if variance > 1e-12 else beta)
+
+
 def chain(
     denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1, noise_shift=0,
     steps=slice(None), beta_of=one_step_beta,
 ):  # fmt: skip
-    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked at i + asked, ..."""
+    """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked
+    at i + asked, ...
+    """
     x = start
     for i in range(len(alpha_bar) - 1, 0, -1)[steps]:
         now, after = alpha_bar[i], alpha_bar[i - 1]
@@ -116,25 +146,26 @@ def sample_by_noise_guess(denoise, alpha_bar, start, noises):
     return x
 
 
-def digits(answer):
-    """231, "2 3 1" and "2, 3, 1" are the same answer as "231"."""
-    return "".join(character for character in str(answer) if character.isdigit())
-
-
 def two_alpha_bars(rng):
-    now = rng.uniform(0.1, 0.6, size=4)
-    return now, now + rng.uniform(0.1, 0.9, size=4) * (1 - now)
+    size = rng.integers(1, 5, size=rng.integers(1, 3))
+    now = rng.uniform(0.1, 0.6, size=size)
+    return now, now + rng.uniform(0.1, 0.9, size=size) * (1 - now)
 
 
-def sampler_inputs(rng):
-    alpha_bar = np.append(1, np.sort(rng.uniform(0.02, 0.98, size=STEPS))[::-1])
-    return alpha_bar, rng.normal(size=(5, 2)), rng.normal(size=(STEPS + 1, 5, 2))
+def one_step(rng):
+    now, after = two_alpha_bars(rng)
+    return rng.normal(size=now.shape), rng.normal(size=now.shape), now, after
+
+
+def sampler_inputs(rng, steps=None, size=None):
+    steps = int(rng.integers(2, 9)) if steps is None else steps
+    size = rng.integers(2, 5, size=rng.integers(1, 4)) if size is None else size
+    alpha_bar = np.append(1, np.sort(rng.uniform(0.02, 0.98, size=steps))[::-1])
+    return alpha_bar, rng.normal(size=size), rng.normal(size=(steps + 1, *size))
 
 
 def run_sampler(answer, alpha_bar, start, noises):
-    def denoise(
-        x, i
-    ):  # bent, so that no step of the walk can be left out; and it knows only steps 0 .. STEPS
+    def denoise(x, i):  # bent, so that no step of the walk can be left out
         return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
 
     return answer(denoise, alpha_bar, start, noises)
@@ -173,14 +204,19 @@ EXERCISES = (
             "One curve lies on the dotted line all the way; another leaves it well before the end. See both clouds.",
             "A denoiser that believes in too little noise takes noise for signal; noise at the end only blurs.",
         ),
-        tidy=digits,
+        choices=("1", "2", "3"),
     ),
     Exercise(
         "11.posterior_mean",
         "The mean of the way back when the clean thing is known",
         reference=posterior_mean,
-        alternatives=(posterior_mean_by_precision, posterior_mean_by_gain),
+        alternatives=(posterior_mean_by_coefficients, posterior_mean_by_gain),
         wrong=(
+            (
+                posterior_mean_by_precision,
+                "Right until the last step: there after is 1, and this divides by 1 - after. "
+                "Multiply it out before you compute.",
+            ),
             (
                 lambda clean, x, now, after: (
                     (after * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
@@ -248,7 +284,12 @@ EXERCISES = (
             "You need beta of this one step. alpha_bar at now is alpha_bar at after, times 1 - beta.",
             "beta = 1 - now / after; put it into the formula for mu under 'By hand'.",
         ),
-        inputs=lambda rng: (rng.normal(size=4), rng.normal(size=4), *two_alpha_bars(rng)),
+        inputs=one_step,
+        edges=(
+            (np.array([1.0, -2.0]), np.array([0.5, 3.0]), np.array([0.9, 0.5]), np.ones(2)),
+            (np.ones(1), -np.ones(1), np.array([1e-5]), np.array([2e-5])),
+            (np.ones(3), np.zeros(3), np.array([0.1, 0.4, 0.7]), np.array([0.2, 0.8, 0.9])),
+        ),
         forbidden=("minigen.schedules.Schedule.posterior",),
     ),
     Exercise(
@@ -296,16 +337,28 @@ EXERCISES = (
             "SNR = alpha_bar / (1 - alpha_bar). The weight is w / SNR_now.",
         ),
         inputs=two_alpha_bars,
+        edges=(
+            (np.array([1e-4]), np.array([2e-4])),
+            (np.array([[0.2, 0.3, 0.4]]), np.array([[0.3, 0.4, 0.5]])),
+            (np.array([0.5, 0.9, 0.98]), np.array([0.75, 0.95, 0.99])),
+        ),
     ),
     Exercise(
         "11.denoise_signs",
         "The exact denoiser of -1 and +1",
         reference=denoise_signs,
-        alternatives=(
-            denoise_signs_by_bayes,
-            lambda x, alpha, sigma: 2 / (1 + np.exp(-2 * alpha * x / sigma**2)) - 1,
-        ),
+        alternatives=(denoise_signs_by_bayes, denoise_signs_by_sigmoid),
         wrong=(
+            (
+                denoise_signs_overflowing,
+                "Right, until the exponent is too large for exp: then infinity is divided by "
+                "infinity. One NumPy function of the hyperbolic kind does all of it.",
+            ),
+            (
+                denoise_signs_underflowing,
+                "Right, until sigma is small and both weights become 0: then 0 is divided by 0. "
+                "Expand the squares: what cancels?",
+            ),
             (
                 lambda x, alpha, sigma: np.sign(x),
                 "This is the more likely of the two values. The denoiser answers with an average: how sure can it be?",
@@ -315,7 +368,7 @@ EXERCISES = (
                 "This is what you get with sigma where its square belongs: write down the exponent of the Gaussian.",
             ),
             (
-                lambda x, alpha, sigma: 1 / (1 + np.exp(-2 * alpha * x / sigma**2)),
+                lambda x, alpha, sigma: (denoise_signs(x, alpha, sigma) + 1) / 2,
                 "This is the probability of +1. The average of +1 and -1 also needs the probability of -1.",
             ),
             (
@@ -352,7 +405,16 @@ EXERCISES = (
             "The average is (P(+1) - P(-1)) / (P(+1) + P(-1)). Expand the squares: most of both cancels.",
             "(e^a - e^-a) / (e^a + e^-a) is tanh(a).",
         ),
-        inputs=lambda rng: (rng.normal(size=6), rng.uniform(0.3, 0.9), rng.uniform(0.4, 0.9)),
+        inputs=lambda rng: (
+            rng.normal(size=rng.integers(1, 5, size=rng.integers(1, 3))),
+            rng.uniform(0.3, 0.9),
+            rng.uniform(0.4, 1.5),
+        ),
+        edges=(
+            (np.array([0.9, -0.02, 1.1, -1.0]), 0.9998, 0.02),
+            (np.array([0.0, 3.0]), 0.01, 1.0),
+            (np.array([0.0, -0.5, 0.5]), 1.0, 1.0),
+        ),
         forbidden=("minigen.oracles.IdealDenoiser", "minigen.oracles.GaussianMixture"),
     ),
     Exercise(
@@ -362,10 +424,16 @@ EXERCISES = (
         alternatives=(sample_by_noise_guess, lambda *arguments: chain(*arguments)),
         wrong=(
             (
+                lambda *a: chain(*a, std=two_noisy_ends, noise_at_the_end=True),
+                "This adds noise at the last step too, as one of the runs of 'Break it' does. x_0 is "
+                "the answer: nothing after it could clean it.",
+            ),
+            (
                 lambda *a: chain(
                     *a, std=lambda variance, beta: np.sqrt(beta), noise_at_the_end=True
                 ),
-                "This adds noise at the last step too. x_0 is the answer: nothing after it could clean it.",
+                "This adds noise of variance beta in every step, at the last one too. Asked for is "
+                "beta tilde; and what is beta tilde in the last step?",
             ),
             (
                 lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta)),
@@ -426,6 +494,11 @@ EXERCISES = (
             "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
         ),
         inputs=sampler_inputs,
+        edges=(
+            sampler_inputs(np.random.default_rng(0), 1, (2, 2)),
+            sampler_inputs(np.random.default_rng(1), 2, (3,)),
+            sampler_inputs(np.random.default_rng(2), 60, (2, 1, 3)),
+        ),
         run=run_sampler,
         forbidden=(
             "minigen.schedules.Schedule.posterior",

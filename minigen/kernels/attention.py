@@ -1,4 +1,7 @@
-"""Attention: which positions look at which others, and what they see there (Vaswani et al. 2017, section 3.2)."""
+"""Attention: which positions look at which others, and what they see there.
+
+Vaswani et al. 2017, section 3.2.
+"""
 
 import numpy as np
 
@@ -6,8 +9,9 @@ from minigen.tensor import ones, op, read_only
 
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), with a mask as for `attention` -> (B, H, Q, L)."""
-    return _weights(*_heads(qkv, heads, mask)[:2], mask)
+    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), mask as for `attention` -> (B, H, Q, L)."""
+    q, k, _ = _heads(qkv, heads, mask)
+    return _weights(q, k, mask)
 
 
 def _weights(q, k, mask):
@@ -22,7 +26,7 @@ def _weights(q, k, mask):
 
 
 def additive_mask(mask: np.ndarray) -> np.ndarray:
-    """What to add to the scores, 0 where mask is True and -inf where it is False: float32, read-only."""
+    """What to add to the scores: 0 where mask is True, -inf where it is False; read-only float32."""
     if mask.dtype != bool or not mask.any(axis=-1).all():
         raise ValueError(
             "mask holds True where a query may look, and lets every query look somewhere"
@@ -32,11 +36,12 @@ def additive_mask(mask: np.ndarray) -> np.ndarray:
 
 @op
 def attention(qkv, heads, mask=None):
-    """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (Vaswani et al. 2017, eq. 1).
+    """Multi-head scaled dot-product attention, softmax(q k^T / sqrt(D)) v (eq. 1).
 
-    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where a query may look,
-    or of floats to add to the scores, unchecked, as `additive_mask` makes them (None: everywhere); the *last* Q
-    positions ask, so that with a cache only new positions do -> (B, Q, C).
+    Shapes: qkv (B, L, 3C) packed queries, keys and values; mask (..., Q, L) of booleans, True where
+    a query may look, or of floats to add to the scores, unchecked, as `additive_mask` makes them
+    (None: everywhere); the *last* Q positions ask, so that with a cache only new positions do
+    -> (B, Q, C).
     """
     q, k, v = _heads(qkv, heads, mask)
     weights = _weights(q, k, mask)
@@ -49,9 +54,8 @@ def attention(qkv, heads, mask=None):
         d_q, d_k, d_v = _heads(d_qkv, heads, mask)
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
-        d = g_heads @ v.swapaxes(
-            -1, -2
-        )  # by the weights; next by the scores: w (d - <d, w>), and <d, w> = <g, y>
+        # d, by the weights; next by the scores: w (d - <d, w>), where <d, w> = <g, y>
+        d = g_heads @ v.swapaxes(-1, -2)
         d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]
         d *= weights
         d *= (C // heads) ** -0.5
@@ -73,7 +77,13 @@ def _heads(qkv, heads, mask):
     B, L, packed = qkv.shape
     if packed % (3 * heads):
         raise ValueError(
-            f"the last axis holds q, k and v of {heads} heads; {packed} does not divide by {3 * heads}"
+            f"the last axis holds q, k and v of {heads} heads; "
+            f"{packed} does not divide by {3 * heads}"
         )
-    q, k, v = qkv.reshape(B, L, 3, heads, packed // (3 * heads)).transpose(2, 0, 3, 1, 4)
-    return q if mask is None else q[:, :, -mask.shape[-2] :], k, v
+    D = packed // (3 * heads)
+    q, k, v = qkv.reshape(B, L, 3, heads, D).transpose(2, 0, 3, 1, 4)
+    if mask is None:
+        return q, k, v
+    if mask.ndim < 2 or mask.shape[-1] != L or mask.shape[-2] > L:
+        raise ValueError(f"mask is (..., Q, {L}), Q at most {L}")
+    return q[:, :, L - mask.shape[-2] :], k, v
