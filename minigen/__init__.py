@@ -35,19 +35,13 @@ from minigen.training import fit, train
 
 __version__ = "0.1.0"
 
-
-__all__ = [  # in reading order; beside them what is imported when first used
+__all__ = [  # in reading order
     *("Tensor", "no_grad", "ops", "gradients", "nn", "networks", "optim"),
     *("SGD", "Adam", "AdamW", "EMA", "data", "schedules", "oracles", "sampling"),
     *("MarkovChain", "NGram", "LinearAR", "MADE", "GPT", "DDPM", "ScoreSDE"),
-    *("train", "save", "load", "resume", "evaluate"),
+    *("train", "fit", "save", "load", "resume", "evaluate"),
 ]
-ON_DEMAND = {  # they need matplotlib or IPython
-    "plots": "minigen.plots",
-    "compare": "minigen.compare",
-    "course": "minigen.course",
-    "read": "minigen.course",
-}
+ON_DEMAND = ("plots", "compare", "course", "read")  # they need matplotlib or IPython
 
 
 def __dir__() -> list[str]:
@@ -55,10 +49,11 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str):
-    """`mg.plots`, `mg.compare`, `mg.course` and `mg.read` (`course.read`), when first used."""
+    """`mg.plots`, `mg.compare`, `mg.course`, and `mg.read`, which is `mg.course.read`."""
+    if name == "read":
+        return importlib.import_module("minigen.course").read
     if name in ON_DEMAND:
-        room = importlib.import_module(ON_DEMAND[name])
-        return getattr(room, name, room)
+        return importlib.import_module(f"minigen.{name}")
     near = difflib.get_close_matches(name, __dir__())
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise AttributeError(f"module 'minigen' has no attribute {name!r}{hint}")

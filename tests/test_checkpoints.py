@@ -4,6 +4,7 @@ import contextlib
 import copy
 import hashlib
 import io
+import itertools
 import json
 import os
 import signal
@@ -1079,3 +1080,16 @@ def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypat
     assert "WRONG: figure = 2.500" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         shipped.main(["unknown"])
+
+
+def test_a_recipe_leaves_the_averaged_values_and_an_interrupted_one_leaves_nothing():
+    gpt, batches = gpt_run()
+    before = nn.state(gpt)
+    x = TOKENS[:13][None]
+    untrained = gpt.loss(x, rng()).item()
+    assert shipped.train(gpt, batches, 30, 1e-2, rng()) is gpt
+    assert gpt.loss(x, rng()).item() < untrained and not np.array_equal(
+        before["network.tokens.weight"], gpt.network.tokens.weight.data
+    )
+    with pytest.raises(KeyboardInterrupt):
+        shipped.train(gpt, itertools.islice(batches, 2), 30, 1e-2, rng())

@@ -15,7 +15,7 @@ def test_every_listed_name_is_there():
     for name in dir(mg):
         assert getattr(mg, name) is not None
     assert set(mg.__all__) < set(dir(mg)) and len(set(mg.__all__)) == len(mg.__all__)
-    assert {"plots", "compare", "course", "read", "nn", "GPT", "train"} <= set(dir(mg))
+    assert {"plots", "compare", "course", "read", "nn", "GPT", "train", "fit"} <= set(dir(mg))
 
 
 def test_nothing_else_is_listed():
