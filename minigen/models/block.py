@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen import sampling
+from minigen.models.markov import as_tokens
 from minigen.models.masked import MaskedDiffusion
 from minigen.networks import Window, block_mask
 from minigen.tensor import Tensor
@@ -70,10 +71,7 @@ class BlockDiffusion(MaskedDiffusion):
             cache: keep keys and values of finished blocks; the result is the same without.
         """
         length = self.context if length is None else length
-        window, size = Window(self.network, self.block_size), self.block_size
-        if length < 1 or length % size or (length > self.context and not window.keep):
-            came = f"got {length}, with blocks of {size} in a context of {self.context}"
-            raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
+        window, size = self._window(length), self.block_size
         if steps is not None and not 1 <= steps <= size:
             raise ValueError(f"steps: expected 1 .. {size}, the size of a block, got {steps}")
         x = self._start(n, known, length)
@@ -101,10 +99,26 @@ class BlockDiffusion(MaskedDiffusion):
         for state in sampling.walk(block, times, predict, commit):
             yield np.concatenate([before, state, after], axis=1)
 
+    # -- bound -------------------------------------------------------------------------------------
+
+    def token_log_probs(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """log p(x_i | what is shown of its block, and the blocks before): (B, L) nats, any L."""
+        window, said = self._window(x.shape[1]), []
+        for part in zip(window.parts(window.cut(x)), window.parts(window.cut(hidden))):
+            said.append(super().token_log_probs(*part))
+        return window.join(np.concatenate(said), x.shape)
+
+    def _window(self, length: int) -> Window:
+        """The window through which `length` tokens are read."""
+        window = Window(self.network, self.block_size)
+        if length < 1 or length % self.block_size or (length > self.context and not window.keep):
+            came = f"got {length}, in blocks of {self.block_size} and a context of {self.context}"
+            raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
+        return window
+
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = super()._checked(x)
-        if x.shape[1] % self.block_size:
-            raise ValueError(f"x: expected whole blocks of {self.block_size}, got {x.shape}")
+        x = as_tokens(x, self.vocab_size)
+        self._window(x.size and x.shape[1])
         return x
 
 
