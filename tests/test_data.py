@@ -728,7 +728,7 @@ def test_bad_input_is_named(call, error, message):
 PICTURES = """
 import numpy as np, minigen as mg
 rng, x = np.random.default_rng(0), mg.data.image_files("my_pictures", size=16).signed
-ddpm = mg.DDPM(mg.networks.UNet(x.shape[1:], rng=rng))
+ddpm = mg.DDPM(mg.networks.UNet(x.shape[1:], channels=(16, 32, 64), rng=rng))
 losses, ema = mg.fit(ddpm, mg.data.batches(x, 32, rng), seconds=60, lr=2e-3, rng=rng)
 with ema.applied(): new = ddpm.sample(40, rng, method="ddim", steps=25)
 mg.plots.image_grid(new, limits=(1, -1)).savefig("new_pictures.png")
