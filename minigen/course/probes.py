@@ -1,5 +1,7 @@
 """What is odd about a wrong answer that no table knows: probes that speak in general words."""
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,28 +15,36 @@ CLOSE = 1e-4
 def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Callable) -> str:
     """The words of the first probe that fits all failing tries; "" if none does.
 
-    `tries` are those of exercise.py, `again(function, arguments)` what a function gives on other
+    `tries` are those of exercise.py, `again(function, arguments)` is what a function gives on other
     arguments.
     """
+    names = names[: len(tries[0].arguments)]
     failing = [one for one in tries if one.problem is not None]
-    if len(failing) < len(tries) and all(one.edge for one in failing):
+    right = [one for one in tries if one.problem is None]
+    if right and all(one.edge for one in failing):
         return (
             "Right on ordinary inputs, wrong on an edge that the exercise allows: "
             "look at the example. What is special about it?"
         )
     leaves = [leaf(one.got, one.expected) for one in failing]
+    both = functools.partial(again, reference), functools.partial(again, answer)
+    findings = itertools.chain(
+        fitting(PROBES, leaves),
+        one_sided(failing, leaves, names),
+        unused([*right[:1], failing[0], failing[-1]], names, *both),
+        where(right, failing, names),
+        right_at_special_arguments([*failing[:2], failing[-1]], names, *both),
+        fitting(SIZES, leaves),
+    )
+    some = "Right on some inputs and wrong on others: work the example through by hand."
+    return next(findings, some if right else "")
+
+
+def fitting(probes: tuple, leaves: list) -> Iterator[str]:
     if all(leaves):
-        for fits, words in PROBES:
+        for fits, words in probes:
             if all(fits(got, expected) for got, expected in leaves):
-                return words
-        for words in one_sided(failing, leaves, names):
-            return words
-    if not any(isinstance(one.got, Exception) for one in tries):
-        looked_at = min(tries, key=lambda one: one.problem is not None), failing[-1]
-        idle = [set(unused(one, answer, reference, again)) for one in looked_at]
-        for k in sorted(set.intersection(*idle)):
-            return f"Your answer stays the same whatever {names[k]} is. What is {names[k]} for?"
-    return where(tries, names)
+                yield words
 
 
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -108,10 +118,25 @@ def cut(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
 
 
 def ends_wrong(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    got, expected = np.moveaxis(got, axis, 0), np.moveaxis(expected, axis, 0)
-    if len(got) < 2 or got.shape != expected.shape:
-        return False
-    return same(got[1:], expected[1:]) or same(got[:-1], expected[:-1])
+    right = right_along(got, expected, axis)
+    return len(right) > 1 and bool(right[1:].all() or right[:-1].all())
+
+
+def begins_right(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
+    right = right_along(got, expected, axis)
+    return len(right) > 1 and bool(right[0] and np.all(np.diff(right.astype(int)) <= 0))
+
+
+def ends_right(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
+    return begins_right(np.flip(got, axis), np.flip(expected, axis), axis)
+
+
+def right_along(got: np.ndarray, expected: np.ndarray, axis: int) -> np.ndarray:
+    """For each place along the axis, whether all there is right; empty if the shapes differ."""
+    if got.shape != expected.shape:
+        return np.zeros(0, bool)
+    others = tuple(k for k in range(got.ndim) if k != axis)
+    return agreement(got, expected, CLOSE).all(axis=others)
 
 
 def reordered(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -126,6 +151,13 @@ def bent(got: np.ndarray, expected: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         away = any(same(bend(expected), got) or same(bend(got), expected) for bend in bends)
         return away or same(1 - expected, got)
+
+
+def too_large(got: np.ndarray, expected: np.ndarray) -> bool:
+    if got.shape != expected.shape:
+        return False
+    off = np.abs(got) - np.abs(expected)
+    return bool(np.all(off >= -CLOSE) and np.any(off > CLOSE))
 
 
 def nearly(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -179,6 +211,14 @@ PROBES = (
         "Where does range end?",
     ),
     (along_axes(ends_wrong), "All is right but at one end: the first or the last step is not."),
+    (
+        along_axes(begins_right),
+        "The first entries are right, the later ones are not: what begins there?",
+    ),
+    (
+        along_axes(ends_right),
+        "The last entries are right, the first ones are not: what ends there?",
+    ),
     (diagonal_wrong, "All is right but on the diagonal."),
     (fewer_axes, "The right numbers in another shape: an axis was lost, added or moved."),
     (reordered, "These are the right numbers in the wrong places: which belongs to which?"),
@@ -198,79 +238,143 @@ PROBES = (
 )
 
 
+SIZES = (  # better than nothing
+    (
+        too_large,
+        "Everything that is wrong is too large in size. What is counted twice, or not divided?",
+    ),
+    (
+        lambda g, e: too_large(e, g),
+        "Everything that is wrong is too small in size. What is left out, or divided twice?",
+    ),
+)
+
+
 # -- probes of all tries ---------------------------------------------------------------------------
 
 
 def one_sided(failing: list, leaves: list, names: list[str]) -> Iterator[str]:
     """Arguments whose sign, entry by entry, tells where the result is wrong."""
-    for k, name in enumerate(names):
+    for k, name in enumerate(names if all(leaves) else ()):
+        if not all(is_float(one.arguments[k]) for one in failing):
+            continue
         for side, word in ((-1, "negative"), (1, "positive")):
-            places = []
-            for one, (got, expected) in zip(failing, leaves):
-                x = one.arguments[k] if k < len(one.arguments) else None
-                if np.shape(got) != np.shape(expected) or not isinstance(x, np.ndarray):
-                    continue
-                if x.shape == got.shape and x.dtype.kind == "f":
-                    wrong = ~agreement(got, expected, CLOSE)
-                    places.append(not np.any(wrong & (np.sign(x) != side)) and np.any(x * side < 0))
-            if len(places) == len(failing) and all(places):
+            if all(wrong_on(side, one.arguments[k], *pair) for one, pair in zip(failing, leaves)):
                 yield f"Only entries with a {word} {name} are wrong."
 
 
-def unused(one: Any, answer: Any, reference: Any, again: Callable) -> Iterator[int]:
-    """The arguments that change the reference's result but not the answer's."""
-    for k, value in enumerate(one.arguments):
-        if (other := moved(value)) is None:
-            continue
-        arguments = (*one.arguments[:k], other, *one.arguments[k + 1 :])
-        expected = again(reference, arguments)
-        if isinstance(expected, Exception) or difference(expected, one.expected, CLOSE) is None:
-            continue
-        if difference(again(answer, arguments), one.got, 1e-12) is None:
-            yield k
+def wrong_on(side: int, x: np.ndarray, got: np.ndarray, expected: np.ndarray) -> bool:
+    if not np.shape(x) == got.shape == expected.shape:
+        return False
+    wrong = ~agreement(got, expected, CLOSE)
+    return not np.any(wrong & (np.sign(x) != side)) and np.any(x * side < 0)
+
+
+def unused(tries: list, names: list[str], right: Callable, answer: Callable) -> Iterator[str]:
+    """Arguments that change what is right but not what the answer gives."""
+    for k, name in enumerate(names):
+        if all(stays(one, k, right, answer) for one in tries):
+            yield f"Your answer stays the same whatever {name} is. What is {name} for?"
+
+
+def stays(one: Any, k: int, right: Callable, answer: Callable) -> bool:
+    other = moved(one.arguments[k])
+    if other is None or isinstance(one.got, Exception):
+        return False
+    arguments = (*one.arguments[:k], other, *one.arguments[k + 1 :])
+    expected = right(arguments)
+    if isinstance(expected, Exception) or difference(expected, one.expected, CLOSE) is None:
+        return False
+    return difference(answer(arguments), one.got, 1e-12) is None
+
+
+def right_at_special_arguments(
+    failing: list, names: list[str], right: Callable, answer: Callable
+) -> Iterator[str]:
+    for words, change in simpler(failing[0].arguments, names):
+        if all(right_here(change(one.arguments), right, answer) for one in failing):
+            yield words
+
+
+def simpler(arguments: tuple, names: list[str]) -> Iterator[tuple[str, Callable]]:
+    """Special arguments, with the words for a learner whose answer is right there and not elsewhere."""
+
+    def with_value(k: int, value: float) -> Callable:
+        return lambda a: (*a[:k], fill(a[k], value), *a[k + 1 :])
+
+    def equal(j: int, k: int) -> Callable:
+        return lambda a: (*a[:k], a[j], *a[k + 1 :])
+
+    for k, name in enumerate(names):
+        if isinstance(arguments[k], (tuple, list)) and all(map(is_whole, arguments[k])):
+            words = f"Right if {name} is sorted: what does another order of {name} change?"
+            yield words, lambda a, k=k: (*a[:k], type(a[k])(sorted(a[k])), *a[k + 1 :])
+        for value in (0, 1, 0.5):
+            if fill(arguments[k], value) is not None:
+                words = f"Right if {name} is {value}: look at what you do with {name}."
+                yield words, with_value(k, value)
+        for j in range(k):
+            if is_float(arguments[j]) and np.shape(arguments[j]) == np.shape(arguments[k]):
+                words = f"Right if {names[j]} equals {name}: do you take one for the other?"
+                yield words, equal(j, k)
+
+
+def fill(thing: Any, value: float) -> Any:
+    """The same kind of thing with this value everywhere; None where that cannot be."""
+    if is_float(thing):
+        return np.full_like(thing, value) if isinstance(thing, np.ndarray) else float(value)
+    return 1 if is_whole(thing) and value == 1 else None
+
+
+def is_float(thing: Any) -> bool:
+    return isinstance(thing, float) or getattr(getattr(thing, "dtype", None), "kind", "") == "f"
+
+
+def is_whole(thing: Any) -> bool:
+    return isinstance(thing, (int, np.integer)) and not isinstance(thing, bool)
+
+
+def right_here(arguments: tuple, right: Callable, answer: Callable) -> bool:
+    """Whether the answer is right here, where that is not trivial: something finite and not 0."""
+    with np.errstate(all="ignore"):
+        expected, got = right(arguments), answer(arguments)
+    if difference(got, expected, CLOSE) is not None or isinstance(expected, Exception):
+        return False
+    return all(np.isfinite(part).all() and part.any() for part in leaf_numbers(expected))
+
+
+def leaf_numbers(thing: Any) -> list[np.ndarray]:
+    if isinstance(thing, (tuple, list)):
+        return [number for part in thing for number in leaf_numbers(part)]
+    return [plain(thing)] if is_number(thing) or isinstance(thing, np.ndarray) else []
 
 
 def moved(value: Any) -> Any:
     """Another argument of the same kind; None where that cannot be made."""
     if isinstance(value, (bool, np.bool_)):
         return not value
-    if isinstance(value, (int, np.integer)):
+    if is_whole(value):
         return value + 1
-    if isinstance(value, (float, np.floating)) or (
-        isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    ):
+    if is_float(value):
         return value * 0.9
-    if is_sequence(value) and all(is_number(part) for part in value):
-        return value[::-1]
-    return None
+    return value[::-1] if is_sequence(value) and all(map(is_number, value)) else None
 
 
-def where(tries: list, names: list[str]) -> str:
-    """In which tries the answer is right: by the edges, by equal sizes, or by the size of an
-    argument.
-    """
-    right = [one for one in tries if one.problem is None]
-    wrong = [one for one in tries if one.problem is not None]
-    if not right:
-        return ""
-    if all(len(set(sizes(one))) == 1 for one in right) and all(
-        len(set(sizes(one))) > 1 for one in wrong
-    ):
-        return "Right only where all sizes are equal. Which axis did you take for which?"
+def where(right: list, failing: list, names: list[str]) -> Iterator[str]:
+    """What sets the right tries apart from the failing ones: equal sizes, or the size of something."""
+    equal, unequal = ([len(set(sizes(one))) < 2 for one in group] for group in (right, failing))
+    if right and all(equal) and not any(unequal):
+        yield "Right only where all sizes are equal. Which axis did you take for which?"
     for name, feature in features(names):
-        low, high = ([feature(one) for one in group] for group in (right, wrong))
-        if None in low + high:
+        good, bad = ([feature(one) for one in group] for group in (right, failing))
+        if not right or None in good + bad:
             continue
-        if max(low) < min(high):
-            limit = f"{max(low):.4g} or less, wrong where it is more"
-            return f"Right in all tries where {name} is {limit}."
-        if min(low) > max(high):
-            limit = f"{min(low):.4g} or more, wrong where it is less"
-            return f"Right in all tries where {name} is {limit}."
-    return (
-        "Right on some inputs and wrong on others. "
-        "Work the example through by hand: which line does not do what you think there?"
-    )
+        if max(good) < min(bad):
+            limit = f"{max(good):.4g} or less, wrong where it is more"
+            yield f"Right in all tries where {name} is {limit}."
+        if min(good) > max(bad):
+            limit = f"{min(good):.4g} or more, wrong where it is less"
+            yield f"Right in all tries where {name} is {limit}."
 
 
 def sizes(one: Any) -> tuple[int, ...]:

@@ -135,12 +135,9 @@ EXERCISES = (
         wrong=(
             (
                 "321",
-                "This swaps B and C. Which of the two starts with a loss that is not the loss of guessing?",
+                "One run starts with a loss that is not the loss of guessing. Which, and what does that say?",
             ),
-            (
-                "132",
-                "This swaps A and B. Whose gradient only grows, and who has the right run's curves exactly?",
-            ),
+            ("132", "Whose gradient only grows, and who has the right run's curves exactly?"),
             (
                 "123",
                 "This is the order of the list. Compare each run with the right one: first loss, gradient, bytes.",

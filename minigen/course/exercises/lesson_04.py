@@ -227,8 +227,8 @@ EXERCISES = (
             ),
             (
                 ("leak", "wrong axis", "healthy"),
-                "This swaps A and B. Which of the two has rows that do not sum to 1, and which has test text that it "
-                "saw in training?",
+                "One run has rows that do not sum to 1, another has test text that it saw in "
+                "training. Which numbers show which?",
             ),
             (
                 ("targets not shifted", "leak", "healthy"),

@@ -299,8 +299,8 @@ EXERCISES = (
         wrong=(
             (
                 ("B for A", "A for B", "healthy"),
-                "The healthy one is right, the two mistakes are swapped. Which one lets a symbol see "
-                "itself, and what is its cost?",
+                "One mistake lets a symbol see itself. What does that do to the sum over all strings, "
+                "and to the cost?",
             ),
             (
                 ("healthy", "B for A", "A for B"),

@@ -180,24 +180,18 @@ EXERCISES = (
         wrong=(
             (
                 "123",
-                "This has none of the three right. In which run does the curve leave the dotted line at once?",
+                "In which run does the curve leave the dotted line at once? Which bug acts so early?",
             ),
             (
                 "213",
-                "A is right. Which of the other two clouds is wrong in shape, and which is only blurred at the end?",
+                "Of the clouds, which is wrong in shape, and which is only blurred at the end?",
             ),
             (
                 "321",
-                "C is right. A and B are swapped: which curve jumps at once, and which cloud is blurred?",
+                "Which curve jumps at once, and which cloud is blurred though its curve is right?",
             ),
-            (
-                "132",
-                "B is right. A and C are swapped: in which of them do the points end where they should?",
-            ),
-            (
-                "312",
-                "This has none of the three right. Noise at the last step cannot bend a curve before its very end.",
-            ),
+            ("132", "In which runs do the points end where they should, give or take a blur?"),
+            ("312", "Noise at the last step cannot bend a curve before its very end."),
         ),
         hints=(
             "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts only there?",
