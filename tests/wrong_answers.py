@@ -130,8 +130,9 @@ def changes(node: ast.AST, arguments: list[str]) -> Iterator[tuple[str, callable
         yield "if never", lambda n, h: setattr(n, "test", ast.Constant(False))
     if isinstance(node, ast.AugAssign):
         yield "= for +=", lambda n, h: put(h, ast.Assign([n.target], n.value))
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        if isinstance(node.value, ast.BinOp) and ast.unparse(node.value.left) == node.targets[0].id:
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and ast.unparse(node.value.left) == target.id:
             yield (
                 "in place",
                 lambda n, h: put(h, ast.AugAssign(n.targets[0], n.value.op, n.value.right)),
