@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from types import FunctionType
 
 import numpy as np
 
@@ -30,7 +31,7 @@ _births = itertools.count(0, -1)
 _open_no_grad_blocks = contextvars.ContextVar("how many no_grad blocks are open", default=0)
 _PLAIN = {float, int, bool, str, type(None)}  # constants that an op may use as they are
 LEAF = ()  # the rules of a node that was not computed
-ndarray = np.ndarray
+ndarray, new = np.ndarray, object.__new__  # looked up once: every op needs them
 
 
 class Node:
@@ -58,12 +59,13 @@ class Node:
                 f"backward: an earlier backward() freed the graph behind {self.name!r}"
             )
         self.rules = self.parents = None  # free what the rules saved as soon as it was used
-        together = rules(g) if callable(rules) else None
+        one_each = type(rules) is not FunctionType
         pulled = []
-        for place, parent in enumerate(parents):
+        for parent, d in zip(parents, rules if one_each else rules(g)):
             if parent is None:
                 continue
-            d = together[place] if together else rules[place](g)
+            if one_each:
+                d = d(g)
             if type(d) is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
                 d = _fit(d, parent, self.name)
             pulled.append((parent, d))
@@ -321,7 +323,7 @@ def op(function: Callable, together: tuple[str, ...] = ()) -> Callable:
             args, settings = _arrays_by_place(signature, args, settings)
         arrays, nodes, dtype, lent = _admit(name, args)
         value, rules = _call(name, function, arrays, settings, dtype, lent)
-        result = Tensor.__new__(Tensor)
+        result = new(Tensor)
         result._data = value
         result.node = None
         if any(nodes):

@@ -155,7 +155,8 @@ def fastest_correlate(image, g, k, stride, padding):
 def convolve_by_adding(image, kernel, padding):
     """Pixels give to results, as in `convolve_transposed`.
 
-    Pays where results have 8 times fewer channels: then there are few numbers to add up, and many would have to be copied into patches.
+    Pays where results have 8 times fewer channels: then there are few numbers to add up, and many
+    would have to be copied into patches.
     """
     k = len(kernel)
     return convolve_transposed(
