@@ -32,9 +32,8 @@ def from_noise(
 ) -> Iterator[Array]:  # fmt: skip
     """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.
 
-    offered: those of the RULES that `method` may name. steps: of the walk, even in t. eta: of
-    "ddim".
-    noise: standard normal, of `shape`, to start from instead of drawing it.
+    offered: those of the RULES that `method` may name. steps: of the walk, even in t.
+    eta: of "ddim". noise: standard normal, of `shape`, to start from instead of drawing it.
     """
     if method not in offered:
         raise ValueError(f"sample: method must be one of {sorted(offered)}, got {method!r}")
