@@ -167,6 +167,8 @@ class Schedule:
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta
         tilde.
         """
+        if np.any(self.sigma(now) == 0):
+            raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
         fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
         of_x = self.alpha(now) * before / (self.alpha(after) * self.sigma(now) ** 2)
