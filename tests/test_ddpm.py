@@ -552,6 +552,7 @@ def oracle():
     "call, error, words",
     [
         (lambda d: DDPM(d.net, steps=1), ValueError, "steps"),
+        (lambda d: DDPM(d.net, steps=10.5), ValueError, "whole numbers.*steps=10.5"),
         (lambda d: DDPM(d.net, levels=1), ValueError, "levels"),
         (lambda d: DDPM(d.net, predict="score"), ValueError, "predict.*'score'"),
         (lambda d: DDPM(d.net, weighting="vlb"), ValueError, "weighting.*'vlb'"),
