@@ -295,7 +295,7 @@ def test_what_is_known_stays_and_known_blocks_cost_nothing():
         (lambda m, r: m.sample(2, r, counts=[1]), ValueError, "counts: "),
         (lambda m, r: m.sample(2, r, order="best"), ValueError, "order: .*'best'"),
         (lambda m, r: m.sample(2, r, known=[0, 1, 2]), ValueError, r"known of shape \(1, 3\)"),
-        (lambda m, r: m.sample(2, 0), TypeError, "rng: expected a numpy"),
+        (lambda m, r: m.sample(2, 0), TypeError, "expected a numpy"),
     ],
 )
 def test_bad_input_is_named(call, error, words):

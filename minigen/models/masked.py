@@ -11,6 +11,7 @@ import numpy as np
 from minigen import nn, ops, sampling
 from minigen.models.markov import as_tokens
 from minigen.networks import TokenTransformer
+from minigen.randomness import even_draws, generator
 from minigen.tensor import Tensor, no_grad
 
 ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
@@ -51,8 +52,8 @@ class MaskedDiffusion:
 
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
-        (B, L), rng = x.shape, sampling.generator(rng)
-        u = (rng.permutation(B) + rng.random()) / B
+        (B, L), rng = x.shape, generator(rng, "hide")
+        u = rng.permutation(even_draws(B, rng))  # (B,) in [0, 1)
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minigen.randomness import generator
 from minigen.sampling.walk import Array, Commit
 
 Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
@@ -72,15 +73,8 @@ def draw(
     top_p: float | None = None,
 ) -> Draw:  # fmt: skip
     """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
-    rng = generator(rng)
+    generator(rng, "draw")
     return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
-
-
-def generator(rng) -> np.random.Generator:
-    """rng, if it is a generator: a seed would draw the same in every call."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
-    return rng
 
 
 def _sharpened(logits, at, k, p):
