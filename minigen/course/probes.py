@@ -297,7 +297,9 @@ def right_at_special_arguments(
 
 
 def simpler(arguments: tuple, names: list[str]) -> Iterator[tuple[str, Callable]]:
-    """Special arguments, with the words for a learner whose answer is right there and not elsewhere."""
+    """Special arguments, with the words for a learner whose answer is right there and not
+    elsewhere.
+    """
 
     def with_value(k: int, value: float) -> Callable:
         return lambda a: (*a[:k], fill(a[k], value), *a[k + 1 :])
@@ -361,7 +363,9 @@ def moved(value: Any) -> Any:
 
 
 def where(right: list, failing: list, names: list[str]) -> Iterator[str]:
-    """What sets the right tries apart from the failing ones: equal sizes, or the size of something."""
+    """What sets the right tries apart from the failing ones: equal sizes, or the size of
+    something.
+    """
     equal, unequal = ([len(set(sizes(one))) < 2 for one in group] for group in (right, failing))
     if right and all(equal) and not any(unequal):
         yield "Right only where all sizes are equal. Which axis did you take for which?"
