@@ -30,7 +30,7 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     both = functools.partial(again, reference), functools.partial(again, answer)
     findings = itertools.chain(
         fitting(PROBES, leaves),
-        unused([*right[:1], failing[0], failing[-1]], names, *both),
+        moves_wrong([*right[:1], *failing[:2], failing[-1]], names, *both),
         where(right, failing, names),
         right_at_special_arguments([*failing[:2], failing[-1]], names, *both),
         fitting(SIZES, leaves),
@@ -144,6 +144,11 @@ def too_large(got: np.ndarray, expected: np.ndarray) -> bool:
     return bool(np.all(off >= -CLOSE) and np.any(off > CLOSE))
 
 
+def rounded(got: np.ndarray, expected: np.ndarray) -> bool:
+    rounds = [functools.partial(np.round, decimals=k) for k in range(4)]
+    return any(np.array_equal(got, change(expected)) for change in (*rounds, np.floor, np.trunc))
+
+
 def nearly(got: np.ndarray, expected: np.ndarray) -> bool:
     if got.shape != expected.shape:
         return False
@@ -204,6 +209,7 @@ PROBES = (
         offset,
         "Within one result all entries are off by the same amount: what was added, or not added?",
     ),
+    (rounded, "This is rounded. Keep all digits; // and int() round too."),
     (
         nearly,
         "Nearly right: off by less than 2%. A rounding, a small constant, a count off by one?",
@@ -226,22 +232,30 @@ SIZES = (  # better than nothing
 # -- probes of all tries ---------------------------------------------------------------------------
 
 
-def unused(tries: list, names: list[str], right: Callable, answer: Callable) -> Iterator[str]:
-    """Arguments that change what is right but not what the answer gives."""
+def moves_wrong(tries: list, names: list[str], right: Callable, answer: Callable) -> Iterator[str]:
+    """Arguments that move what is right but not the answer, or the answer to the other side."""
     for k, name in enumerate(names):
-        if all(stays(one, k, right, answer) for one in tries):
+        moves = [moves_of(one, k, right, answer) for one in tries]
+        if all(move is not None and not move[1].any() for move in moves):
             yield f"Your answer stays the same whatever {name} is. What is {name} for?"
+        if all(move is not None and np.vdot(*move) < 0 for move in moves):
+            yield f"When {name} alone changes, your answer moves to the wrong side: follow {name}."
 
 
-def stays(one: Any, k: int, right: Callable, answer: Callable) -> bool:
-    other = moved(one.arguments[k])
-    if other is None or isinstance(one.got, Exception):
-        return False
+def moves_of(
+    one: Any, k: int, right: Callable, answer: Callable
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """By how much the right result and the answer move with argument k; None if it cannot be told."""
+    if (other := moved(one.arguments[k])) is None:
+        return None
     arguments = (*one.arguments[:k], other, *one.arguments[k + 1 :])
-    expected = right(arguments)
-    if isinstance(expected, Exception) or difference(expected, one.expected, CLOSE) is None:
-        return False
-    return difference(answer(arguments), one.got, 1e-12) is None
+    with np.errstate(all="ignore"):
+        pairs = (right(arguments), one.expected), (answer(arguments), one.got)
+    flat = [[np.concatenate([[], *map(np.ravel, numbers(x))]) for x in pair] for pair in pairs]
+    if len({len(x) for pair in flat for x in pair}) > 1:
+        return None
+    of_right, of_answer = (after - before for after, before in flat)
+    return (of_right, of_answer) if np.abs(of_right).max(initial=0) > CLOSE else None
 
 
 def right_at_special_arguments(
@@ -296,12 +310,12 @@ def right_here(arguments: tuple, right: Callable, answer: Callable) -> bool:
         expected, got = right(arguments), answer(arguments)
     if difference(got, expected, CLOSE) is not None or isinstance(expected, Exception):
         return False
-    return all(np.isfinite(part).all() and part.any() for part in leaf_numbers(expected))
+    return all(np.isfinite(part).all() and part.any() for part in numbers(expected))
 
 
-def leaf_numbers(thing: Any) -> list[np.ndarray]:
+def numbers(thing: Any) -> list[np.ndarray]:
     if isinstance(thing, (tuple, list)):
-        return [number for part in thing for number in leaf_numbers(part)]
+        return [array for part in thing for array in numbers(part)]
     return [plain(thing)] if is_number(thing) or isinstance(thing, np.ndarray) else []
 
 
@@ -325,9 +339,9 @@ def where(right: list, failing: list, names: list[str]) -> Iterator[str]:
         yield "Right only where all sizes are equal. Which axis did you take for which?"
     good, bad = ([features(one, names) for one in group] for group in (right, failing))
     for name in good[0]:
-        if any(name not in numbers for numbers in good + bad):
+        if any(name not in one for one in good + bad):
             continue
-        low, high = ([numbers[name] for numbers in group] for group in (good, bad))
+        low, high = ([one[name] for one in group] for group in (good, bad))
         if max(low) < min(high):
             yield f"Right in the tries where {name} is {max(low):.4g} or less, wrong above."
         if min(low) > max(high):
