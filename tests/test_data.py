@@ -744,7 +744,6 @@ mg.plots.curves(lines, "month", "value").savefig("forecast.png")
 """
 
 
-@pytest.mark.skipif(not hasattr(mg, "fit"), reason="mg.fit is not here yet")
 def test_the_recipes_of_readme_run(tmp_path, monkeypatch):
     """In small: three steps in place of a minute, and samples of two."""
     monkeypatch.chdir(tmp_path)
