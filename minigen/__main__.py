@@ -45,11 +45,7 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
         "train and verify the checkpoints that the lessons load",
         "checkpoints --verify",
     ),
-    "pictures": (
-        "minigen.compare.pictures",
-        "make README's pictures and tables anew",
-        "pictures",
-    ),
+    "pictures": ("minigen.compare.pictures", "make README's pictures and tables anew", "pictures"),
     "check": (
         "minigen.course.handed_in",
         "mark handed-in notebooks",

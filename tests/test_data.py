@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import minigen as mg
 from minigen import data, evaluate
 from minigen.data import images, installed
 
