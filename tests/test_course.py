@@ -543,7 +543,8 @@ def right(x, n):
     ("answer", "words"),
     [
         (lambda x, n: -right(x, n), "Every sign is turned"),
-        (lambda x, n: right(x, n) * 3, "the same factor"),
+        (lambda x, n: right(x, n) * 3, "off by one factor"),
+        (lambda x, n: right(x, n) * n * 1.1, "in another by another"),
         (lambda x, n: right(x, n) + 0.3 * n, "the same amount"),
         (lambda x, n: right(x, n) - 1, "off by exactly one"),
         (lambda x, n: right(x, n).T, "transposed"),
