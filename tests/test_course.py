@@ -297,7 +297,7 @@ def test_the_proof_finds_a_package_function_that_passes():
         (
             lambda x, y, g: None,
             "",
-            "wrong type: this is None (is a return missing?), where a tuple belongs",
+            "wrong type: this is None (is a return missing?)",
         ),
         (lambda x, y, g: {g.sum()}, "", "this is a set, where a tuple belongs"),
         (lambda x, y, g: (g * y,), "type", "wrong length: 1 entries, where 2 belong"),
@@ -543,7 +543,8 @@ def right(x, n):
     ("answer", "words"),
     [
         (lambda x, n: -right(x, n), "Every sign is turned"),
-        (lambda x, n: right(x, n) * 3, "the same factor"),
+        (lambda x, n: right(x, n) * 3, "off by one factor"),
+        (lambda x, n: right(x, n) * n * 1.1, "in another by another"),
         (lambda x, n: right(x, n) + 0.3 * n, "the same amount"),
         (lambda x, n: right(x, n) - 1, "off by exactly one"),
         (lambda x, n: right(x, n).T, "transposed"),

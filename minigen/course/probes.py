@@ -30,6 +30,7 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     both = functools.partial(again, reference), functools.partial(again, answer)
     findings = itertools.chain(
         fitting(PROBES, leaves),
+        scaled(leaves),
         moves_wrong([*right[:1], *failing[:2], failing[-1]], names, *both),
         where(right, failing, names),
         right_at_special_arguments([*failing[:2], failing[-1]], names, *both),
@@ -44,6 +45,23 @@ def fitting(probes: tuple, leaves: list) -> Iterator[str]:
         for fits, words in probes:
             if all(fits(got, expected) for got, expected in leaves):
                 yield words
+
+
+def scaled(leaves: list) -> Iterator[str]:
+    """One factor for everything, or one for each result."""
+    if not all(leaves) or not all(
+        got.shape == right.shape and right.any() for got, right in leaves
+    ):
+        return
+    factors = [np.vdot(right, got) / np.vdot(right, right) for got, right in leaves]
+    if all(same(c * right, got) for c, (got, right) in zip(factors, leaves)):
+        if np.ptp(factors) <= CLOSE * max(np.abs(factors)):
+            yield "Everything is off by one factor, the same in all tries. What is it?"
+        if any(got.size > 1 for got, _ in leaves):
+            yield (
+                "Within one result all is off by the same factor, in another by another one: "
+                "does it depend on a size, or on an argument?"
+            )
 
 
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -71,12 +89,6 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
     scale = np.abs(b[np.isfinite(b)]).max(initial=0)
     with np.errstate(invalid="ignore"):
         return bool(np.all((np.abs(a - b) <= CLOSE * scale) | (a == b)) and scale > 0)
-
-
-def factor(got: np.ndarray, expected: np.ndarray) -> bool:
-    if got.shape != expected.shape or got.size < 2 or not np.any(expected):
-        return False
-    return same(np.vdot(expected, got) / np.vdot(expected, expected) * expected, got)
 
 
 def offset(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -200,11 +212,6 @@ PROBES = (
     ),
     (fewer_axes, "The right numbers in another shape: an axis was lost, added or moved."),
     (reordered, "These are the right numbers in the wrong places: which belongs to which?"),
-    (
-        factor,
-        "Within one result all entries are off by the same factor: what should it be divided or "
-        "multiplied by, and does that depend on a size or on an argument?",
-    ),
     (
         offset,
         "Within one result all entries are off by the same amount: what was added, or not added?",
