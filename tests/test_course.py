@@ -294,11 +294,7 @@ def test_the_proof_finds_a_package_function_that_passes():
 @pytest.mark.parametrize(
     ("answer", "right", "wrong"),
     [
-        (
-            lambda x, y, g: None,
-            "",
-            "wrong type: this is None (is a return missing?)",
-        ),
+        (lambda x, y, g: None, "", "wrong type: this is None (is a return missing?)"),
         (lambda x, y, g: {g.sum()}, "", "this is a set, where a tuple belongs"),
         (lambda x, y, g: (g * y,), "type", "wrong length: 1 entries, where 2 belong"),
         (
