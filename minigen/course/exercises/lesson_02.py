@@ -382,7 +382,8 @@ EXERCISES = (
             "Start from zeros of the shape of x. An element that nobody looked up keeps its zero.",
             "An element that was looked up three times gets the sum of three gradients. Try a "
             "loop first.",
-            "A loop over zip(index, g) does it; for speed look at np.add.at or np.bincount with "
+            "A loop over zip(index.ravel(), g.ravel()) does it; for speed look at np.add.at or "
+            "np.bincount with "
             "weights.",
         ),
         inputs=indices,
