@@ -19,6 +19,8 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     arguments.
     """
     names = names[: len(tries[0].arguments)]
+    entry = wrong_entry(tries)
+    tries = [one._replace(got=entry(one.got), expected=entry(one.expected)) for one in tries]
     failing = [one for one in tries if one.problem is not None]
     right = [one for one in tries if one.problem is None]
     if right and all(one.edge for one in failing):
@@ -27,7 +29,7 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
             "look at the example. What is special about it?"
         )
     leaves = [leaf(one.got, one.expected) for one in failing]
-    both = functools.partial(again, reference), functools.partial(again, answer)
+    both = [lambda arguments, f=f: entry(again(f, arguments)) for f in (reference, answer)]
     findings = itertools.chain(
         fitting(PROBES, leaves),
         scaled(leaves),
@@ -38,6 +40,16 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     )
     some = "Right on some inputs and wrong on others: work the example through by hand."
     return next(findings, some if right else "")
+
+
+def wrong_entry(tries: list) -> Callable:
+    """Takes from a result that is a tuple the first entry that is wrong in all failing tries."""
+    failing = [one for one in tries if one.problem is not None]
+    if all(isinstance(one.expected, (tuple, list)) and is_sequence(one.got) for one in failing):
+        for k in range(min(len(result) for one in failing for result in (one.got, one.expected))):
+            if all(difference(one.got[k], one.expected[k], CLOSE) for one in failing):
+                return lambda result: result[k] if is_sequence(result) and len(result) > k else None
+    return lambda result: result
 
 
 def fitting(probes: tuple, leaves: list) -> Iterator[str]:
@@ -65,12 +77,7 @@ def scaled(leaves: list) -> Iterator[str]:
 
 
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first pair of numbers or arrays that differ, from within tuples; None without one."""
-    if isinstance(expected, (tuple, list)) and is_sequence(got) and len(got) == len(expected):
-        for part, expected_part in zip(got, expected):
-            if difference(part, expected_part, CLOSE) is not None:
-                return leaf(part, expected_part)
-        return leaf(got[0], expected[0]) if len(got) else None
+    """The two as arrays of floats; None unless both are numbers or arrays."""
     if not (is_number(expected) or isinstance(expected, np.ndarray)):
         return None
     problem = difference(got, expected, CLOSE)
@@ -323,7 +330,8 @@ def right_here(arguments: tuple, right: Callable, answer: Callable) -> bool:
 def numbers(thing: Any) -> list[np.ndarray]:
     if isinstance(thing, (tuple, list)):
         return [array for part in thing for array in numbers(part)]
-    return [plain(thing)] if is_number(thing) or isinstance(thing, np.ndarray) else []
+    real = np.asarray(thing).dtype.kind in "biuf" if thing is not None else False
+    return [plain(thing)] if real else []
 
 
 def moved(value: Any) -> Any:
