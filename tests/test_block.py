@@ -141,6 +141,13 @@ def test_every_block_hides_every_number_alike(size):
             assert np.abs((k == number).mean(axis=0) - 1 / size).max() <= tolerance
 
 
+def test_the_blocks_of_one_row_hide_numbers_of_their_own():
+    """Were they alike, a row's bound would swing. 2,000 rows: five standard errors of 0."""
+    hidden = small(3).hide(np.zeros((2000, 6), int), np.random.default_rng(0))
+    k = hidden.reshape(2000, 2, 3).sum(axis=2)
+    assert abs(np.corrcoef(k.T)[0, 1]) < 5 / np.sqrt(2000)
+
+
 def test_weights_by_hand():
     hidden = np.array([[1, 0, 1, 1, 0, 1]], bool)
     np.testing.assert_array_equal(small(2).weights(hidden), [[2, 0, 1, 1, 0, 2]])
