@@ -40,7 +40,8 @@ __version__ = "0.1.0"
 __all__ = [  # in reading order
     *("Tensor", "no_grad", "ops", "gradients", "nn", "networks", "optim"),
     *("SGD", "Adam", "AdamW", "EMA", "data", "schedules", "oracles", "sampling"),
-    *("MarkovChain", "NGram", "LinearAR", "MADE", "GPT", "DDPM", "ScoreSDE"),
+    *("MarkovChain", "NGram", "LinearAR", "MADE", "GPT"),
+    *("MaskedDiffusion", "BlockDiffusion", "left_to_right", "DDPM", "ScoreSDE"),
     *("train", "fit", "save", "load", "resume", "evaluate"),
 ]
 ON_DEMAND = ("plots", "compare", "course", "read")  # they need matplotlib or IPython

@@ -33,6 +33,8 @@ def line(schedule):
         (lambda: mixture().sample(3, 0), TypeError, "rng is int 0"),
         (lambda: EnumerableWorld(3).sample(3, None), TypeError, "rng is NoneType"),
         (lambda: mixture(schedules.cosine), TypeError, "call the class"),
+        (lambda: mixture().score(np.zeros((3, 2), int)), TypeError, "floats, got int64"),
+        (lambda: mixture().log_prob(np.zeros((3, 1))), ValueError, r"2 numbers an example.*3, 1"),
         (lambda: IdealDenoiser(np.zeros((2, 2)), schedules.cosine), TypeError, "call the class"),
         (lambda: IdealDenoiser(np.zeros((0, 2)), schedules.cosine()), ValueError, "got none"),
         (lambda: GaussianMixture(np.zeros((2, 30_000)), 1.0), ValueError, "K D.2 may be at most"),

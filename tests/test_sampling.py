@@ -360,6 +360,8 @@ def test_where_there_is_no_noise_no_step_begins(schedule):
         ddim(schedule),
         euler(schedule),
         heun(schedule, gaussian(schedule)),
+        multistep(schedule),
+        ancestral(schedule, np.random.default_rng(0)),
         euler_maruyama(schedule, np.random.default_rng(0)),
     ):
         with pytest.raises(ValueError, match=r"at t = 0.0 there is no noise"):

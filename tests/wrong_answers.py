@@ -1,4 +1,4 @@
-"""Wrong answers that no table has seen: small mistakes planted one at a time in the source of a right one."""
+"""Wrong answers that no table has seen: one small mistake planted in the source of a right one."""
 
 import ast
 import copy
@@ -110,10 +110,7 @@ def changes(node: ast.AST, arguments: list[str]) -> Iterator[tuple[str, callable
         for k in range(len(node.keywords)):
             yield "without keyword", lambda n, h, k=k: n.keywords.pop(k)
         for k in range(1, len(node.args)):
-            yield (
-                "arguments swapped",
-                lambda n, h, k=k: n.args.__setitem__(slice(k - 1, k + 1), n.args[k - 1 : k + 1][::-1]),
-            )  # fmt: skip
+            yield ("arguments swapped", lambda n, h, k=k: n.args.insert(k - 1, n.args.pop(k)))
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield "without .T", lambda n, h: put(h, n.value)
     if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) == 2:
@@ -130,12 +127,11 @@ def changes(node: ast.AST, arguments: list[str]) -> Iterator[tuple[str, callable
         yield "if never", lambda n, h: setattr(n, "test", ast.Constant(False))
     if isinstance(node, ast.AugAssign):
         yield "= for +=", lambda n, h: put(h, ast.Assign([n.target], n.value))
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        if isinstance(node.value, ast.BinOp) and ast.unparse(node.value.left) == node.targets[0].id:
-            yield (
-                "in place",
-                lambda n, h: put(h, ast.AugAssign(n.targets[0], n.value.op, n.value.right)),
-            )
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Name) and ast.unparse(value.left) == target.id:
+            in_place = ast.AugAssign(target, value.op, value.right)
+            yield "in place", lambda n, h: put(h, in_place)
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr)):
         yield "line left out", lambda n, h: put(h, ast.Pass())
     if isinstance(node, ast.Return) and node.value is not None:

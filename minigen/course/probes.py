@@ -30,8 +30,8 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     both = functools.partial(again, reference), functools.partial(again, answer)
     findings = itertools.chain(
         fitting(PROBES, leaves),
-        one_sided(failing, leaves, names),
-        unused([*right[:1], failing[0], failing[-1]], names, *both),
+        scaled(leaves),
+        moves_wrong([*right[:1], *failing[:2], failing[-1]], names, *both),
         where(right, failing, names),
         right_at_special_arguments([*failing[:2], failing[-1]], names, *both),
         fitting(SIZES, leaves),
@@ -47,10 +47,25 @@ def fitting(probes: tuple, leaves: list) -> Iterator[str]:
                 yield words
 
 
+def scaled(leaves: list) -> Iterator[str]:
+    """One factor for everything, or one for each result."""
+    if not all(leaves) or not all(
+        got.shape == right.shape and right.any() for got, right in leaves
+    ):
+        return
+    factors = [np.vdot(right, got) / np.vdot(right, right) for got, right in leaves]
+    if all(same(c * right, got) for c, (got, right) in zip(factors, leaves)):
+        if np.ptp(factors) <= CLOSE * max(np.abs(factors)):
+            yield "Everything is off by one factor, the same in all tries. What is it?"
+        if any(got.size > 1 for got, _ in leaves):
+            yield (
+                "Within one result all is off by the same factor, in another by another one: "
+                "does it depend on a size, or on an argument?"
+            )
+
+
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first pair of numbers or arrays that differ, from within tuples; None where there is no
-    such pair.
-    """
+    """The first pair of numbers or arrays that differ, from within tuples; None without one."""
     if isinstance(expected, (tuple, list)) and is_sequence(got) and len(got) == len(expected):
         for part, expected_part in zip(got, expected):
             if difference(part, expected_part, CLOSE) is not None:
@@ -76,17 +91,6 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
         return bool(np.all((np.abs(a - b) <= CLOSE * scale) | (a == b)) and scale > 0)
 
 
-def factor(got: np.ndarray, expected: np.ndarray) -> bool:
-    """got = c expected, seen in at least two entries or in a number."""
-    if got.shape != expected.shape or not np.any(expected):
-        return False
-    return same(np.vdot(expected, got) / np.vdot(expected, expected) * expected, got)
-
-
-def each_factor(got: np.ndarray, expected: np.ndarray) -> bool:
-    return expected.size > 1 and factor(got, expected)
-
-
 def offset(got: np.ndarray, expected: np.ndarray) -> bool:
     if got.shape != expected.shape or got.size < 2:
         return False
@@ -97,46 +101,40 @@ def off_by_one(got: np.ndarray, expected: np.ndarray) -> bool:
     return any(same(got, expected + one) for one in (1, -1))
 
 
-def along_axes(change: Callable) -> Callable:
-    """A probe: whether `change(got, expected, axis)` holds for some axis."""
-    return lambda got, expected: (
-        got.ndim == expected.ndim and any(change(got, expected, k) for k in range(got.ndim))
-    )
+def along(change: Callable) -> Callable:
+    """A probe: whether `change(got, expected)` holds with some axis moved to the front."""
+
+    def fits(got: np.ndarray, expected: np.ndarray) -> bool:
+        axes = range(got.ndim if got.ndim == expected.ndim else 0)
+        return any(change(np.moveaxis(got, k, 0), np.moveaxis(expected, k, 0)) for k in axes)
+
+    return fits
 
 
-def shifted(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    got, expected = np.moveaxis(got, axis, 0), np.moveaxis(expected, axis, 0)
-    if len(got) < 2 or got.shape != expected.shape:
-        return False
-    return same(got[1:], expected[:-1]) or same(got[:-1], expected[1:])
+def shifted(got: np.ndarray, expected: np.ndarray) -> bool:
+    alike = got.shape == expected.shape
+    return alike and (same(got[1:], expected[:-1]) or same(got[:-1], expected[1:]))
 
 
-def cut(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    got, expected = np.moveaxis(got, axis, 0), np.moveaxis(expected, axis, 0)
-    short, long = sorted((got, expected), key=len)
-    return len(long) == len(short) + 1 and (same(short, long[1:]) or same(short, long[:-1]))
+def too_short(got: np.ndarray, expected: np.ndarray) -> bool:
+    return same(got, expected[1:]) or same(got, expected[:-1])
 
 
-def ends_wrong(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    right = right_along(got, expected, axis)
+def right_rows(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """For each index of the first axis, whether all there is right; empty if the shapes differ."""
+    if got.shape != expected.shape:
+        return np.zeros(0, bool)
+    return agreement(got, expected, CLOSE).reshape(len(got), -1).all(axis=1)
+
+
+def one_end_wrong(got: np.ndarray, expected: np.ndarray) -> bool:
+    right = right_rows(got, expected)
     return len(right) > 1 and bool(right[1:].all() or right[:-1].all())
 
 
-def begins_right(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    right = right_along(got, expected, axis)
-    return len(right) > 1 and bool(right[0] and np.all(np.diff(right.astype(int)) <= 0))
-
-
-def ends_right(got: np.ndarray, expected: np.ndarray, axis: int) -> bool:
-    return begins_right(np.flip(got, axis), np.flip(expected, axis), axis)
-
-
-def right_along(got: np.ndarray, expected: np.ndarray, axis: int) -> np.ndarray:
-    """For each place along the axis, whether all there is right; empty if the shapes differ."""
-    if got.shape != expected.shape:
-        return np.zeros(0, bool)
-    others = tuple(k for k in range(got.ndim) if k != axis)
-    return agreement(got, expected, CLOSE).all(axis=others)
+def begins_right(got: np.ndarray, expected: np.ndarray) -> bool:
+    right = right_rows(got, expected)
+    return len(right) > 1 and bool(right[0] and np.all(right[:-1] >= right[1:]))
 
 
 def reordered(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -144,9 +142,7 @@ def reordered(got: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def bent(got: np.ndarray, expected: np.ndarray) -> bool:
-    """One function away: squared or a root, a logarithm or e to the power of it, upside down, taken
-    from 1.
-    """
+    """One function away: a square or a root, a logarithm or exp, upside down, taken from 1."""
     bends = (np.square, np.sqrt, np.exp, np.log, np.reciprocal, np.log2)
     with np.errstate(all="ignore"):
         away = any(same(bend(expected), got) or same(bend(got), expected) for bend in bends)
@@ -160,17 +156,15 @@ def too_large(got: np.ndarray, expected: np.ndarray) -> bool:
     return bool(np.all(off >= -CLOSE) and np.any(off > CLOSE))
 
 
+def rounded(got: np.ndarray, expected: np.ndarray) -> bool:
+    rounds = [functools.partial(np.round, decimals=k) for k in range(4)]
+    return any(np.array_equal(got, change(expected)) for change in (*rounds, np.floor, np.trunc))
+
+
 def nearly(got: np.ndarray, expected: np.ndarray) -> bool:
     if got.shape != expected.shape:
         return False
     return bool(np.all(np.abs(got - expected) <= 0.02 * np.abs(expected).max(initial=1e-3)))
-
-
-def diagonal_wrong(got: np.ndarray, expected: np.ndarray) -> bool:
-    if got.ndim != 2 or got.shape != expected.shape or min(got.shape) < 2:
-        return False
-    off = ~np.eye(*got.shape, dtype=bool)
-    return same(got[off], expected[off])
 
 
 def fewer_axes(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -200,37 +194,29 @@ PROBES = (
         "The right thing, but for the last operation: a square or a root, a logarithm or an exp, "
         "a share or the rest, is there once too often or is missing.",
     ),
+    (along(lambda g, e: len(g) > 1 and same(g[::-1], e)), "The right values in reverse order."),
+    (along(shifted), "The right values, shifted by one place."),
+    (along(too_short), "Right, but one entry at an end is missing. Where does range end?"),
     (
-        along_axes(lambda g, e, k: g.shape[k] > 1 and same(np.flip(g, k), e)),
-        "The right values in reverse order.",
+        along(lambda g, e: too_short(e, g)),
+        "Right, but there is one entry too many at an end. Where does range end?",
     ),
-    (along_axes(shifted), "The right values, shifted by one place."),
+    (along(one_end_wrong), "All is right but at one end: the first or the last step is not."),
     (
-        along_axes(cut),
-        "What is there is right, but one entry at an end is missing or too many. "
-        "Where does range end?",
-    ),
-    (along_axes(ends_wrong), "All is right but at one end: the first or the last step is not."),
-    (
-        along_axes(begins_right),
+        along(begins_right),
         "The first entries are right, the later ones are not: what begins there?",
     ),
     (
-        along_axes(ends_right),
+        along(lambda g, e: begins_right(g[::-1], e[::-1])),
         "The last entries are right, the first ones are not: what ends there?",
     ),
-    (diagonal_wrong, "All is right but on the diagonal."),
     (fewer_axes, "The right numbers in another shape: an axis was lost, added or moved."),
     (reordered, "These are the right numbers in the wrong places: which belongs to which?"),
-    (
-        each_factor,
-        "Within one result all entries are off by the same factor: what should it be divided or "
-        "multiplied by, and does that depend on a size or on an argument?",
-    ),
     (
         offset,
         "Within one result all entries are off by the same amount: what was added, or not added?",
     ),
+    (rounded, "This is rounded. Keep all digits; // and int() round too."),
     (
         nearly,
         "Nearly right: off by less than 2%. A rounding, a small constant, a count off by one?",
@@ -253,39 +239,30 @@ SIZES = (  # better than nothing
 # -- probes of all tries ---------------------------------------------------------------------------
 
 
-def one_sided(failing: list, leaves: list, names: list[str]) -> Iterator[str]:
-    """Arguments whose sign, entry by entry, tells where the result is wrong."""
-    for k, name in enumerate(names if all(leaves) else ()):
-        if not all(is_float(one.arguments[k]) for one in failing):
-            continue
-        for side, word in ((-1, "negative"), (1, "positive")):
-            if all(wrong_on(side, one.arguments[k], *pair) for one, pair in zip(failing, leaves)):
-                yield f"Only entries with a {word} {name} are wrong."
-
-
-def wrong_on(side: int, x: np.ndarray, got: np.ndarray, expected: np.ndarray) -> bool:
-    if not np.shape(x) == got.shape == expected.shape:
-        return False
-    wrong = ~agreement(got, expected, CLOSE)
-    return not np.any(wrong & (np.sign(x) != side)) and np.any(x * side < 0)
-
-
-def unused(tries: list, names: list[str], right: Callable, answer: Callable) -> Iterator[str]:
-    """Arguments that change what is right but not what the answer gives."""
+def moves_wrong(tries: list, names: list[str], right: Callable, answer: Callable) -> Iterator[str]:
+    """Arguments that move what is right but not the answer, or the answer to the other side."""
     for k, name in enumerate(names):
-        if all(stays(one, k, right, answer) for one in tries):
+        moves = [moves_of(one, k, right, answer) for one in tries]
+        if all(move is not None and not move[1].any() for move in moves):
             yield f"Your answer stays the same whatever {name} is. What is {name} for?"
+        if all(move is not None and np.vdot(*move) < 0 for move in moves):
+            yield f"When {name} alone changes, your answer moves to the wrong side: follow {name}."
 
 
-def stays(one: Any, k: int, right: Callable, answer: Callable) -> bool:
-    other = moved(one.arguments[k])
-    if other is None or isinstance(one.got, Exception):
-        return False
+def moves_of(
+    one: Any, k: int, right: Callable, answer: Callable
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """By how much the right result and the answer move with argument k; None if it cannot be told."""
+    if (other := moved(one.arguments[k])) is None:
+        return None
     arguments = (*one.arguments[:k], other, *one.arguments[k + 1 :])
-    expected = right(arguments)
-    if isinstance(expected, Exception) or difference(expected, one.expected, CLOSE) is None:
-        return False
-    return difference(answer(arguments), one.got, 1e-12) is None
+    with np.errstate(all="ignore"):
+        pairs = (right(arguments), one.expected), (answer(arguments), one.got)
+    flat = [[np.concatenate([[], *map(np.ravel, numbers(x))]) for x in pair] for pair in pairs]
+    if len({len(x) for pair in flat for x in pair}) > 1:
+        return None
+    of_right, of_answer = (after - before for after, before in flat)
+    return (of_right, of_answer) if np.abs(of_right).max(initial=0) > CLOSE else None
 
 
 def right_at_special_arguments(
@@ -297,7 +274,7 @@ def right_at_special_arguments(
 
 
 def simpler(arguments: tuple, names: list[str]) -> Iterator[tuple[str, Callable]]:
-    """Special arguments, with the words for a learner whose answer is right there and not elsewhere."""
+    """Special arguments, with the words for an answer that is right there and not elsewhere."""
 
     def with_value(k: int, value: float) -> Callable:
         return lambda a: (*a[:k], fill(a[k], value), *a[k + 1 :])
@@ -340,12 +317,12 @@ def right_here(arguments: tuple, right: Callable, answer: Callable) -> bool:
         expected, got = right(arguments), answer(arguments)
     if difference(got, expected, CLOSE) is not None or isinstance(expected, Exception):
         return False
-    return all(np.isfinite(part).all() and part.any() for part in leaf_numbers(expected))
+    return all(np.isfinite(part).all() and part.any() for part in numbers(expected))
 
 
-def leaf_numbers(thing: Any) -> list[np.ndarray]:
+def numbers(thing: Any) -> list[np.ndarray]:
     if isinstance(thing, (tuple, list)):
-        return [number for part in thing for number in leaf_numbers(part)]
+        return [array for part in thing for array in numbers(part)]
     return [plain(thing)] if is_number(thing) or isinstance(thing, np.ndarray) else []
 
 
@@ -361,46 +338,40 @@ def moved(value: Any) -> Any:
 
 
 def where(right: list, failing: list, names: list[str]) -> Iterator[str]:
-    """What sets the right tries apart from the failing ones: equal sizes, or the size of something."""
+    """What sets the right tries apart from the failing ones: equal sizes, or one size or number."""
+    if not right:
+        return
     equal, unequal = ([len(set(sizes(one))) < 2 for one in group] for group in (right, failing))
-    if right and all(equal) and not any(unequal):
+    if all(equal) and not any(unequal):
         yield "Right only where all sizes are equal. Which axis did you take for which?"
-    for name, feature in features(names):
-        good, bad = ([feature(one) for one in group] for group in (right, failing))
-        if not right or None in good + bad:
+    good, bad = ([features(one, names) for one in group] for group in (right, failing))
+    for name in good[0]:
+        if any(name not in one for one in good + bad):
             continue
-        if max(good) < min(bad):
-            limit = f"{max(good):.4g} or less, wrong where it is more"
-            yield f"Right in all tries where {name} is {limit}."
-        if min(good) > max(bad):
-            limit = f"{min(good):.4g} or more, wrong where it is less"
-            yield f"Right in all tries where {name} is {limit}."
+        low, high = ([one[name] for one in group] for group in (good, bad))
+        if max(low) < min(high):
+            yield f"Right in the tries where {name} is {max(low):.4g} or less, wrong above."
+        if min(low) > max(high):
+            yield f"Right in the tries where {name} is {min(low):.4g} or more, wrong below."
 
 
-def sizes(one: Any) -> tuple[int, ...]:
-    return tuple(n for value in one.arguments if isinstance(value, np.ndarray) for n in value.shape)
+def sizes(one: Any) -> list[int]:
+    return [n for value in one.arguments for n in shape(value)]
 
 
-def features(names: list[str]) -> Iterator[tuple[str, Callable]]:
-    """Numbers that tell tries apart: a scalar argument, the ranks and lengths of an array."""
+def shape(value: Any) -> tuple[int, ...]:
+    return (len(value),) if isinstance(value, (tuple, list)) else getattr(value, "shape", ())
 
-    def scalar(k: int) -> Callable:
-        return lambda one: float(one.arguments[k]) if is_number(one.arguments[k]) else None
 
-    def length(k: int, axis: int) -> Callable:
-        def of(one: Any) -> int | None:
-            value = one.arguments[k]
-            shape = value.shape if isinstance(value, np.ndarray) else ()
-            if isinstance(value, (tuple, list)):
-                shape = (len(value),)
-            return shape[axis] if len(shape) > axis else None
-
-        return of
-
-    for k, name in enumerate(names):
-        yield name, scalar(k)
-        for axis in range(3):
-            yield f"the length of axis {axis} of {name}", length(k, axis)
+def features(one: Any, names: list[str]) -> dict[str, float]:
+    """Numbers that tell tries apart: a scalar argument, the lengths of an array."""
+    found = {}
+    for name, value in zip(names, one.arguments):
+        if is_number(value):
+            found[name] = float(value)
+        for axis, length in enumerate(shape(value)):
+            found[f"the length of axis {axis} of {name}"] = length
+    return found
 
 
 # -- a value in one line ---------------------------------------------------------------------------

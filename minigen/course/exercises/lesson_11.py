@@ -87,9 +87,18 @@ def two_noisy_ends(variance, beta):
 
 
 def chain(
-    denoise, alpha_bar, start, noises, std=None, noise_at_the_end=False, asked=0, noise_order=1, noise_shift=0,
-    steps=slice(None), beta_of=one_step_beta,
-):  # fmt: skip
+    denoise,
+    alpha_bar,
+    start,
+    noises,
+    std=None,
+    noise_at_the_end=False,
+    asked=0,
+    noise_order=1,
+    noise_shift=0,
+    steps=slice(None),
+    beta_of=one_step_beta,
+):
     """The sampler with room for mistakes: another std, noise in the last step, the denoiser asked
     at i + asked, ...
     """
@@ -180,7 +189,8 @@ EXERCISES = (
         wrong=(
             (
                 "123",
-                "In which run does the curve leave the dotted line at once? Which bug acts so early?",
+                "In which run does the curve leave the dotted line at once? Which bug acts so "
+                "early?",
             ),
             (
                 "213",
@@ -194,9 +204,12 @@ EXERCISES = (
             ("312", "Noise at the last step cannot bend a curve before its very end."),
         ),
         hints=(
-            "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts only there?",
-            "One curve lies on the dotted line all the way; another leaves it well before the end. See both clouds.",
-            "A denoiser that believes in too little noise takes noise for signal; noise at the end only blurs.",
+            "One curve leaves the dotted line in the very first step, at i = 50. Which bug acts "
+            "only there?",
+            "One curve lies on the dotted line all the way; another leaves it well before the "
+            "end. See both clouds.",
+            "A denoiser that believes in too little noise takes noise for signal; noise at the "
+            "end only blurs.",
         ),
         choices=("1", "2", "3"),
     ),
@@ -215,7 +228,8 @@ EXERCISES = (
                 lambda clean, x, now, after: (
                     (after * (1 - now / after) * clean + now / after * (1 - after) * x) / (1 - now)
                 ),
-                "This is what you get without the square roots: amplitudes go with roots of alpha_bar and 1 - beta.",
+                "This is what you get without the square roots: amplitudes go with roots of "
+                "alpha_bar and 1 - beta.",
             ),
             (
                 lambda clean, x, now, after: (
@@ -225,43 +239,50 @@ EXERCISES = (
                     )
                     / (1 - now)
                 ),
-                "This is what you get with the two coefficients swapped. Which of them must vanish when after = 1?",
+                "This is what you get with the two coefficients swapped. Which of them must "
+                "vanish when after = 1?",
             ),
             (
                 lambda clean, x, now, after: (
                     (np.sqrt(after) * (1 - now) * clean + np.sqrt(now) * (1 - after) * x)
                     / (1 - now)
                 ),
-                "This is what you get with alpha_bar where one step's 1 - beta belongs. What does one step keep?",
+                "This is what you get with alpha_bar where one step's 1 - beta belongs. What does"
+                " one step keep?",
             ),
             (
                 lambda clean, x, now, after: np.sqrt(after) * clean + 0 * x,
-                "This is the mean given the clean thing alone. The present x tells something about the noise as well.",
+                "This is the mean given the clean thing alone. The present x tells something "
+                "about the noise as well.",
             ),
             (
                 lambda clean, x, now, after: posterior_mean(clean, x, after, now),
-                "This takes now for after. Which of the two states is noisier, and has the smaller alpha_bar?",
+                "This takes now for after. Which of the two states is noisier, and has the "
+                "smaller alpha_bar?",
             ),
             (
                 lambda clean, x, now, after: (
                     (after * (1 - now / after) * clean + np.sqrt(now / after) * (1 - after) * x)
                     / (1 - now)
                 ),
-                "What stands before x is right. Before clean a root is missing: an amplitude, not a variance.",
+                "What stands before x is right. Before clean a root is missing: an amplitude, not"
+                " a variance.",
             ),
             (
                 lambda clean, x, now, after: (
                     (np.sqrt(after) * (1 - now / after) * clean + now / after * (1 - after) * x)
                     / (1 - now)
                 ),
-                "What stands before clean is right. Before x a root is missing: an amplitude, not a variance.",
+                "What stands before clean is right. Before x a root is missing: an amplitude, not"
+                " a variance.",
             ),
             (
                 lambda clean, x, now, after: (
                     np.sqrt(after) * clean
                     + np.sqrt((1 - after) / (1 - now)) * (x - np.sqrt(now) * clean)
                 ),
-                "This keeps all the noise that x holds (the mean of DDIM). Given x, some of it is likely to be fresh.",
+                "This keeps all the noise that x holds (the mean of DDIM). Given x, some of it is"
+                " likely to be fresh.",
             ),
             (
                 lambda clean, x, now, after: (
@@ -271,11 +292,13 @@ EXERCISES = (
                     )
                     / (1 - after)
                 ),
-                "This divides by the noise at `after`. Step 1 divides by q(x_i | x_0): whose noise is that?",
+                "This divides by the noise at `after`. Step 1 divides by q(x_i | x_0): whose "
+                "noise is that?",
             ),
         ),
         hints=(
-            "You need beta of this one step. alpha_bar at now is alpha_bar at after, times 1 - beta.",
+            "You need beta of this one step. alpha_bar at now is alpha_bar at after, times 1 - "
+            "beta.",
             "beta = 1 - now / after; put it into the formula for mu under 'By hand'.",
         ),
         inputs=one_step,
@@ -297,7 +320,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda now, after: (after / (1 - after) - now / (1 - now)) / 2,
-                "This is the weight of an error in the clean thing. How large is it when the noise is off by 1?",
+                "This is the weight of an error in the clean thing. How large is it when the "
+                "noise is off by 1?",
             ),
             (
                 lambda now, after: after * (1 - now) / (now * (1 - after)) - 1,
@@ -305,7 +329,8 @@ EXERCISES = (
             ),
             (
                 lambda now, after: (after / (1 - after) - now / (1 - now)) / 2 * now / (1 - now),
-                "This multiplies by the SNR. The clean error is sigma / alpha times the other: which power of SNR?",
+                "This multiplies by the SNR. The clean error is sigma / alpha times the other: "
+                "which power of SNR?",
             ),
             (
                 lambda now, after: np.ones_like(now),
@@ -313,7 +338,8 @@ EXERCISES = (
             ),
             (
                 lambda now, after: -noise_weight(now, after),
-                "This is negative, and no error can be worth having. Which of the two SNRs is the larger one?",
+                "This is negative, and no error can be worth having. Which of the two SNRs is the"
+                " larger one?",
             ),
             (
                 lambda now, after: noise_weight(after, now),
@@ -323,7 +349,12 @@ EXERCISES = (
                 lambda now, after: (
                     (after / (1 - after) - now / (1 - now)) / (2 * after / (1 - after))
                 ),
-                "This divides by the SNR of the cleaner state. In which of the two states is the noise guessed?",
+                "This divides by the SNR of the cleaner state. In which of the two states is the "
+                "noise guessed?",
+            ),
+            (
+                lambda now, after: (after - now) / (2 * now),
+                "This takes alpha_bar for the SNR. What stands below alpha_bar in it?",
             ),
         ),
         hints=(
@@ -355,15 +386,18 @@ EXERCISES = (
             ),
             (
                 lambda x, alpha, sigma: np.sign(x),
-                "This is the more likely of the two values. The denoiser answers with an average: how sure can it be?",
+                "This is the more likely of the two values. The denoiser answers with an average:"
+                " how sure can it be?",
             ),
             (
                 lambda x, alpha, sigma: np.tanh(alpha * x / sigma),
-                "This is what you get with sigma where its square belongs: write down the exponent of the Gaussian.",
+                "This is what you get with sigma where its square belongs: write down the "
+                "exponent of the Gaussian.",
             ),
             (
                 lambda x, alpha, sigma: (denoise_signs(x, alpha, sigma) + 1) / 2,
-                "This is the probability of +1. The average of +1 and -1 also needs the probability of -1.",
+                "This is the probability of +1. The average of +1 and -1 also needs the "
+                "probability of -1.",
             ),
             (
                 lambda x, alpha, sigma: alpha * x / (alpha**2 + sigma**2),
@@ -371,15 +405,18 @@ EXERCISES = (
             ),
             (
                 lambda x, alpha, sigma: np.tanh(2 * alpha * x / sigma**2),
-                "This is off by a factor 2 inside: the exponents differ by 2 alpha x / sigma^2; all of it?",
+                "This is off by a factor 2 inside: the exponents differ by 2 alpha x / sigma^2; "
+                "all of it?",
             ),
             (
                 lambda x, alpha, sigma: np.tanh(alpha * x / (2 * sigma**2)),
-                "This is half of what belongs inside. The square (x - alpha)^2 has 2 alpha x in it; did the 2 survive?",
+                "This is half of what belongs inside. The square (x - alpha)^2 has 2 alpha x in "
+                "it; did the 2 survive?",
             ),
             (
                 lambda x, alpha, sigma: np.tanh(x / sigma**2),
-                "Here alpha is forgotten: the noisy spots stand at -alpha and +alpha, not at -1 and +1.",
+                "Here alpha is forgotten: the noisy spots stand at -alpha and +alpha, not at -1 "
+                "and +1.",
             ),
             (
                 lambda x, alpha, sigma: -np.tanh(alpha * x / sigma**2),
@@ -387,16 +424,20 @@ EXERCISES = (
             ),
             (
                 lambda x, alpha, sigma: x / alpha,
-                "This takes all of x for signal. Some of it is noise, and the data only take two values.",
+                "This takes all of x for signal. Some of it is noise, and the data only take two "
+                "values.",
             ),
             (
                 lambda x, alpha, sigma: np.clip(x / alpha, -1, 1),
-                "This takes all of x for signal and cuts it off. Ask how likely each of the two values is, given x.",
+                "This takes all of x for signal and cuts it off. Ask how likely each of the two "
+                "values is, given x.",
             ),
         ),
         hints=(
-            "P(+1 | x) is proportional to exp(-(x - alpha)^2 / (2 sigma^2)); P(-1 | x) has x + alpha.",
-            "The average is (P(+1) - P(-1)) / (P(+1) + P(-1)). Expand the squares: most of both cancels.",
+            "P(+1 | x) is proportional to exp(-(x - alpha)^2 / (2 sigma^2)); P(-1 | x) has x + "
+            "alpha.",
+            "The average is (P(+1) - P(-1)) / (P(+1) + P(-1)). Expand the squares: most of both "
+            "cancels.",
             "(e^a - e^-a) / (e^a + e^-a) is tanh(a).",
         ),
         inputs=lambda rng: (
@@ -419,8 +460,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda *a: chain(*a, std=two_noisy_ends, noise_at_the_end=True),
-                "This adds noise at the last step too, as one of the runs of 'Break it' does. x_0 is "
-                "the answer: nothing after it could clean it.",
+                "This adds noise at the last step too, as one of the runs of 'Break it' does. x_0"
+                " is the answer: nothing after it could clean it.",
             ),
             (
                 lambda *a: chain(
@@ -431,11 +472,13 @@ EXERCISES = (
             ),
             (
                 lambda *a: chain(*a, std=lambda variance, beta: np.sqrt(beta)),
-                "This is what you get with the variance beta. It works too, but asked for here is beta tilde.",
+                "This is what you get with the variance beta. It works too, but asked for here is"
+                " beta tilde.",
             ),
             (
                 lambda *a: chain(*a, std=lambda variance, beta: variance),
-                "This multiplies the noise by the variance; noise of that variance has its root as standard deviation.",
+                "This multiplies the noise by the variance; noise of that variance has its root "
+                "as standard deviation.",
             ),
             (
                 lambda *a: chain(*a, asked=-1),
@@ -443,19 +486,23 @@ EXERCISES = (
             ),
             (
                 lambda *a: chain(*a, std=lambda variance, beta: 0),
-                "This adds no noise at all. Each step draws from a Gaussian; its mean alone is not a sample.",
+                "This adds no noise at all. Each step draws from a Gaussian; its mean alone is "
+                "not a sample.",
             ),
             (
                 lambda *a: chain(*a, noise_order=-1),
-                "This uses the noises in another order: noises[i] belongs to the step from i to i - 1.",
+                "This uses the noises in another order: noises[i] belongs to the step from i to i"
+                " - 1.",
             ),
             (
                 lambda *a: chain(*a, noise_shift=-1),
-                "This uses noises[i - 1] in the step from i to i - 1. Which index does the exercise give it?",
+                "This uses noises[i - 1] in the step from i to i - 1. Which index does the "
+                "exercise give it?",
             ),
             (
                 lambda denoise, alpha_bar, start, noises: denoise(start, len(alpha_bar) - 1),
-                "This jumps from x_T to the mean at once. A sampler goes back in small steps, and commits to a little.",
+                "This jumps from x_T to the mean at once. A sampler goes back in small steps, and"
+                " commits to a little.",
             ),
             (
                 lambda *a: chain(*a, steps=slice(None, -1)),
@@ -463,27 +510,33 @@ EXERCISES = (
             ),
             (
                 lambda *a: chain(*a, steps=slice(1, None)),
-                "This leaves out the first step, from T to T - 1. How many entries has alpha_bar, and what is T?",
+                "This leaves out the first step, from T to T - 1. How many entries has alpha_bar,"
+                " and what is T?",
             ),
             (
                 lambda *a: chain(*a, beta_of=lambda now, after, i: 1 - now),
-                "This takes 1 - alpha_bar[i] for beta: the noise of all steps up to i. How much does one step add?",
+                "This takes 1 - alpha_bar[i] for beta: the noise of all steps up to i. How much "
+                "does one step add?",
             ),
             (
                 lambda *a: chain(*a, beta_of=beta_of_the_lesson),
-                "This uses the lesson's own beta. The check comes with another chain: make beta from its alpha_bar.",
+                "This uses the lesson's own beta. The check comes with another chain: make beta "
+                "from its alpha_bar.",
             ),
             (
                 alpha_bar_of_the_lesson,
-                "This uses the notebook's alpha_bar, in posterior perhaps. Take alpha_bar from the argument, beta too.",
+                "This uses the notebook's alpha_bar, in posterior perhaps. Take alpha_bar from "
+                "the argument, beta too.",
             ),
             (
                 renoised,
-                "This puts all-new noise on the guess. The posterior also keeps a part of x_i: its mean has two terms.",
+                "This puts all-new noise on the guess. The posterior also keeps a part of x_i: "
+                "its mean has two terms.",
             ),
         ),
         hints=(
-            "Start from sample_path in 'By hand'; T, alpha_bar, beta and the noise come from the arguments.",
+            "Start from sample_path in 'By hand'; T, alpha_bar, beta and the noise come from the "
+            "arguments.",
             "In the step from i to i - 1: beta = 1 - alpha_bar[i] / alpha_bar[i - 1].",
             "Add sqrt(beta tilde) * noises[i] for i > 1 only.",
         ),
