@@ -1,13 +1,15 @@
-"""minigen: diffusion and autoregressive models from scratch in NumPy, to read, to learn from, and to measure.
+"""minigen: diffusion and autoregressive models from scratch in NumPy.
 
-The names stand in reading order: the engine, what is built from it, the models of both families, and the tools around.
+To read, to learn from, and to measure. The names stand in reading order: the engine, what is built
+from it, the models of both families, and the tools around.
 """
 
+import difflib
 import importlib
 
 from minigen.tensor import Tensor, keep_freed_memory, no_grad
 
-keep_freed_memory()  # before anything large is allocated; see there for what it does and how to switch it off
+keep_freed_memory()  # before anything large is allocated; there: what it does, how to switch it off
 
 from minigen import (
     data,
@@ -35,9 +37,26 @@ from minigen.training import fit, train
 
 __version__ = "0.1.0"
 
+__all__ = [  # in reading order
+    *("Tensor", "no_grad", "ops", "gradients", "nn", "networks", "optim"),
+    *("SGD", "Adam", "AdamW", "EMA", "data", "schedules", "oracles", "sampling"),
+    *("MarkovChain", "NGram", "LinearAR", "MADE", "GPT"),
+    *("MaskedDiffusion", "BlockDiffusion", "left_to_right", "DDPM", "ScoreSDE"),
+    *("train", "fit", "save", "load", "resume", "evaluate"),
+]
+ON_DEMAND = ("plots", "compare", "course", "read")  # they need matplotlib or IPython
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *ON_DEMAND, "__version__"])
+
 
 def __getattr__(name: str):
-    """`mg.plots`, `mg.compare` and `mg.course` are imported when first used: they need matplotlib or IPython."""
-    if name in ("plots", "compare", "course"):
+    """`mg.plots`, `mg.compare`, `mg.course`, and `mg.read`, which is `mg.course.read`."""
+    if name == "read":
+        return importlib.import_module("minigen.course").read
+    if name in ON_DEMAND:
         return importlib.import_module(f"minigen.{name}")
-    raise AttributeError(f"module 'minigen' has no attribute {name!r}")
+    near = difflib.get_close_matches(name, __dir__())
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'minigen' has no attribute {name!r}{hint}")

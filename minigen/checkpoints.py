@@ -65,7 +65,9 @@ MOST_OBJECTS = 10
 
 
 class CheckpointError(ValueError):
-    """The file is no whole checkpoint, or not one of this model; the message lists what differs."""
+    """The file is, or would be, no whole checkpoint, or not one of this model; the message lists
+    what differs.
+    """
 
 
 # -- saving --------------------------------------------------------------------------------------
@@ -85,8 +87,8 @@ def save(
 
     Raises:
         TypeError: for an object that no checkpoint can rebuild.
-        ValueError: for a model that `load` would refuse (with a float64 layer, say), or a number
-            that is too large for half precision. Nothing is written then.
+        CheckpointError: for a model that `load` would refuse (with a float64 layer, say).
+        ValueError: for a number that is too large for half precision. Nothing is written then.
         OSError: disk full, folder read-only, and the like.
     """
     if half and (optimizer is not None or ema is not None):
@@ -94,7 +96,8 @@ def save(
     parts = _given(model=model, optimizer=optimizer, ema=ema, rng=rng)
     described = {name: _describe(part, name) for name, part in parts.items()}
     arrays = nn.state(parts)
-    _refuse_what_load_would(described["model"], arrays)
+    with _refusal(f"{path} could not be loaded again"):
+        _model(described["model"], arrays)
     if half:
         arrays = {name: _halved(name, array) for name, array in arrays.items()}
     manifest = {
@@ -138,16 +141,8 @@ def _describe(value, place: str):
 def _plain(value, place: str):
     """A constructor argument as JSON holds it; NaN, infinity and what is too large are refused."""
     if isinstance(value, (int, float, np.number)) and not abs(value) <= LARGEST_NUMBER:
-        limit = f"a checkpoint takes constructor arguments up to {LARGEST_NUMBER}"
-        raise ValueError(f"{place} is {str(value)[:40]}: {limit}")
+        raise ValueError(f"{place} is {str(value)[:40]}; arguments go up to {LARGEST_NUMBER}")
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _refuse_what_load_would(description: dict, arrays: dict[str, np.ndarray]) -> None:
-    try:
-        _model(json.loads(json.dumps(description)), arrays)
-    except Exception as error:
-        raise ValueError(f"save: this model could not be loaded again: {error}") from error
 
 
 def _halved(name: str, array: np.ndarray) -> np.ndarray:
@@ -280,14 +275,12 @@ def resume(path: str | Path, model, optimizer=None, ema=None, rng=None) -> int:
 
 
 def _checked_step(manifest: dict, optimizer, rng) -> int:
-    """The step; ValueError if it, the learning rate or the generator's state could not be used."""
+    """The step; an error if it, the learning rate or the generator's state could not be used."""
     if optimizer is not None and not 0 <= manifest["lr"] <= LARGEST_NUMBER:
         raise ValueError(f"the learning rate is {manifest['lr']}")
     if rng is not None:
         type(rng.bit_generator)().state = manifest["rng"]  # raises for what is no state
-    if type(manifest["step"]) is not int or manifest["step"] < 0:
-        raise ValueError(f"the step is {manifest['step']}")
-    return manifest["step"]
+    return int(manifest["step"])
 
 
 @contextlib.contextmanager
@@ -339,8 +332,8 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
             raise ValueError(f"format {manifest['format']}: this version reads 1 and 2")
         arrays = {name.removesuffix(".npy"): _array(name, entry) for name, entry in files.items()}
         _refuse_differences(manifest["arrays"], {name: _digest(a) for name, a in arrays.items()})
-    halves = {name: a for name, a in arrays.items() if a.dtype == np.float16}
-    return manifest, arrays | {name: a.astype(np.float32) for name, a in halves.items()}
+    whole = {n: a.astype(np.float32) if a.dtype == np.float16 else a for n, a in arrays.items()}
+    return manifest, whole
 
 
 def _array(name: str, content: bytes) -> np.ndarray:

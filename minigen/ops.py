@@ -1,9 +1,9 @@
 """Every differentiable primitive: the value and its vector-Jacobian products on adjacent lines.
 
 Names and meaning follow `torch.nn.functional`. In a rule, `g` is the gradient of the loss by the
-op's value; the rule returns the gradient of the loss by one argument. Summing over broadcast axes is
-the engine's work, not the rule's. A primitive is as large as an equation in a textbook: few passes
-over memory, and one derivation to read.
+op's value; the rule returns the gradient of the loss by one argument. Summing over broadcast axes
+is the engine's work, not the rule's. A primitive is as large as an equation in a textbook: few
+passes over memory, and one derivation to read.
 """
 
 import inspect
@@ -282,14 +282,14 @@ def getitem(x, index):
 
 
 def take(x, indices, axis: int = 0) -> Tensor:
-    """The slices of x along an axis at integer `indices` (torch's `index_select`); repeats allowed."""
+    """The slices of x along an axis at integer `indices`, also repeated (torch's `index_select`)."""
     return getitem(
         x, (slice(None),) * (axis % x.ndim) + (_indices("take", indices, x.shape[axis]),)
     )
 
 
 def _indices(name, indices, size):
-    """Integer indices below size, or a clear error: a negative one would silently count from the end."""
+    """Integers below size, or a clear error: a negative one would silently count from the end."""
     indices = np.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected integers")
@@ -336,7 +336,7 @@ def _rows(x):
 
 @op
 def embedding(indices, weight):
-    """Rows of a table: weight[indices]. Shapes: indices (...) integers, weight (V, C) -> (..., C)."""
+    """Rows of a table: weight[indices]. Shapes: indices (...), weight (V, C) -> (..., C)."""
     if weight.ndim != 2:
         raise ValueError("weight is (V, C)")
     indices = _indices("embedding", indices, len(weight))

@@ -86,6 +86,8 @@ class GaussianMixture:
             knows = "this mixture was made without a schedule: it only knows t = 0"
             raise ValueError(f"{knows}, got t = {t}")
         flat, alpha, sigma = _rows(x), 1.0, 0.0
+        if flat.shape[1:] != self.shape:
+            raise ValueError(f"x must hold {self.shape[0]} numbers an example, got shape {x.shape}")
         if self.schedule is not None:
             alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         alpha, sigma = spread(alpha, flat), spread(sigma, flat)
@@ -250,6 +252,8 @@ def _rows(x):
 
 
 def _like(x, rows):
+    if x.dtype.kind != "f":
+        raise TypeError(f"x must hold floats, got {x.dtype}")
     return rows.reshape(x.shape).astype(x.dtype)
 
 

@@ -127,7 +127,8 @@ class Schedule:
         D, for any schedule; with variance_exploding the preconditioning of Karras et al. 2022,
         table 1).
         """
-        cos, sin = self.alpha(t) / self.scale(t), self.sigma(t) / self.scale(t)
+        scale = self.scale(t)
+        cos, sin = self.alpha(t) / scale, self.sigma(t) / scale
         velocity = spread(cos, clean) * noise - spread(sin, clean) * clean
         return _choose(predict, noise=noise, clean=clean, velocity=velocity)
 
@@ -166,6 +167,8 @@ class Schedule:
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta
         tilde.
         """
+        if np.any(self.sigma(now) == 0):
+            raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
         fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
         of_x = self.alpha(now) * before / (self.alpha(after) * self.sigma(now) ** 2)
@@ -178,6 +181,9 @@ class _Preserving(Schedule):
 
     def _alpha(self, t):
         return np.exp(self._log_alpha(t))
+
+    def scale(self, t):
+        return np.ones(np.shape(t))
 
     def _sigma(self, t):
         minus_sigma2 = np.expm1(2 * self._log_alpha(t))  # alpha^2 - 1, exact where alpha is near 1
@@ -232,8 +238,8 @@ class cosine(_Preserving):
             per_t = np.pi / 2 / (1 + self.offset)
             return np.cos((t + self.offset) * per_t) / np.cos(self.offset * per_t)
 
-        smallest = np.sqrt(1 - 0.999) * ratio(1 - 1 / self.steps)
-        return np.log(ratio(t) + np.maximum(smallest - ratio(t).real, 0))
+        alpha, smallest = ratio(t), np.sqrt(1 - 0.999) * ratio(1 - 1 / self.steps)
+        return np.log(alpha + np.maximum(smallest - alpha.real, 0))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""The engine: a Tensor remembers how it was computed, and `backward` walks that history in reverse.
+"""The engine: a Tensor remembers how it was computed; `backward` walks that history in reverse.
 
 Reverse-mode automatic differentiation (Baydin et al. 2018, section 3.2) in four ideas:
 
-1. an **op** is a NumPy function that returns its value and, for every argument, a *vector-Jacobian product* (vjp):
-   a function from the gradient of the loss by the value to the gradient of the loss by that argument;
+1. an **op** is a NumPy function that returns its value and, for every argument, a *vector-Jacobian
+   product* (vjp): a function from the gradient of the loss by the value to the gradient of the loss
+   by that argument;
 2. running an op on Tensors leaves a `Node` behind: whose value it was computed from, and the vjps;
-3. a node is always younger than its parents, so going from the youngest node to the oldest visits every node after
-   all the nodes that use it: no recursion, no separate sort;
-4. what all ops have in common (un-broadcasting, dtypes, adding up, freeing memory) happens here, once.
+3. a node is always younger than its parents, so going from the youngest node to the oldest visits
+   every node after all the nodes that use it: no recursion, no separate sort;
+4. what all ops have in common (un-broadcasting, dtypes, adding up, freeing memory) happens here.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ _births = itertools.count(0, -1)
 _open_no_grad_blocks = contextvars.ContextVar("how many no_grad blocks are open", default=0)
 _PLAIN = {float, int, bool, str, type(None)}  # constants that an op may use as they are
 LEAF = ()  # the rules of a node that was not computed
-ndarray = np.ndarray
+ndarray, new = np.ndarray, object.__new__  # looked up once: every op needs them
 
 
 class Node:
@@ -57,12 +58,13 @@ class Node:
                 f"backward: an earlier backward() freed the graph behind {self.name!r}"
             )
         self.rules = self.parents = None  # free what the rules saved as soon as it was used
-        together = rules(g) if callable(rules) else None
+        one_each = type(rules) is tuple
         pulled = []
-        for place, parent in enumerate(parents):
+        for parent, d in zip(parents, rules if one_each else rules(g)):
             if parent is None:
                 continue
-            d = together[place] if together else rules[place](g)
+            if one_each:
+                d = d(g)
             if type(d) is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
                 d = _fit(d, parent, self.name)
             pulled.append((parent, d))
@@ -275,7 +277,7 @@ def _fit(d, parent: Node, name: str) -> np.ndarray:
 
 
 def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
-    """Sum g over the axes along which an argument of `shape` was repeated: the transpose of broadcasting."""
+    """The transpose of broadcasting: g summed over the axes along which `shape` was repeated."""
     extra = g.ndim - len(shape)
     if extra:  # a product sums faster than .sum(axis=0)
         first, rest = math.prod(g.shape[:extra]), g.shape[extra:]
@@ -286,9 +288,9 @@ def _unbroadcast(g: np.ndarray, shape: tuple) -> np.ndarray:
 
 @functools.lru_cache(maxsize=100)
 def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
-    """n times one number: `ones @ x` adds up the rows of x, `x @ ones` its columns, faster than `x.sum`.
+    """n times one number: `ones @ x` adds up the rows of x, `x @ ones` its columns.
 
-    With times = 1 / n it averages.
+    Faster than `x.sum`. With times = 1 / n it averages.
     """
     return read_only(np.full(n, times, dtype))
 
@@ -320,13 +322,16 @@ def op(function: Callable, together: tuple[str, ...] = ()) -> Callable:
             args, settings = _arrays_by_place(signature, args, settings)
         arrays, nodes, dtype, lent = _admit(name, args)
         value, rules = _call(name, function, arrays, settings, dtype, lent)
-        if not any(nodes):
-            return _record(value, None)
-        if places:
-            rules, nodes = _joined(name, arguments, rules, nodes, places)
-        elif len(rules) != len(nodes) or None in rules:
-            rules, nodes = _paired(name, arguments, rules, nodes)
-        return _record(value, Node(name, nodes, rules, value.shape, dtype))
+        result = new(Tensor)
+        result._data = value
+        result.node = None
+        if any(nodes):
+            if places:
+                rules, nodes = _joined(name, arguments, rules, nodes, places)
+            elif len(rules) != len(nodes) or None in rules:
+                rules = _paired(name, arguments, rules, nodes)
+            result.node = Node(name, nodes, rules, value.shape, dtype)
+        return result
 
     return apply
 
@@ -352,7 +357,7 @@ def _admit(name, args):
     """What an op may compute with, and its rules may keep: arrays of one float dtype.
 
     Returns them, one Node an argument (none under no_grad), the dtype, and the arrays lent by the
-    caller, who may write to them later: under no_grad, where no rule keeps them, they are not copied.
+    caller, who may write to them later: under no_grad no rule keeps them, and they are not copied.
     """
     arrays, nodes, dtype, plain = [], [], None, True
     for x in args:  # runs for every op: what it does not need for numbers, it does not do
@@ -381,7 +386,7 @@ def _admit(name, args):
 
 
 def _constant(name, value, dtype: np.dtype | None, lent: list | None):
-    """An argument that is not a Tensor, in a form that an op may compute with and a rule may keep."""
+    """An argument that is not a Tensor, as an op may compute with it and a rule may keep it."""
     if isinstance(value, (tuple, list)):
         _refuse_tensors_inside(name, value)
         return type(value)(_constant(name, v, dtype, lent) for v in value)
@@ -397,7 +402,7 @@ def _constant(name, value, dtype: np.dtype | None, lent: list | None):
 
 
 def _call(name, function, arrays, settings, dtype, lent):
-    """The value of an op, an array of floats of the graph's dtype that nobody can write to; its rules."""
+    """The value of an op, floats of the graph's dtype that nobody can write to, and its rules."""
     try:
         returned = function(*arrays, **settings)
     except (ValueError, IndexError, ZeroDivisionError) as error:
@@ -420,29 +425,22 @@ def _call(name, function, arrays, settings, dtype, lent):
     return value, rules
 
 
-def _record(value, node) -> Tensor:
-    """A Tensor around a value that an op has just made."""
-    result = Tensor.__new__(Tensor)
-    result._data = value
-    result.node = node
-    return result
-
-
 def _paired(name, arguments, rules, nodes):
     """As many rules as nodes; a node without a rule is refused."""
-    rules = [*rules, *[None] * len(nodes)][: len(nodes)]
+    rules = (*rules, *[None] * len(nodes))[: len(nodes)]
     for argument, rule, node in zip(arguments, rules, nodes):
         if node is not None and rule is None:
             raise TypeError(
                 f"{name}: a Tensor came for {argument}, an argument without gradient; "
                 "give a number or ndarray"
             )
-    return rules, nodes
+    return rules
 
 
 def _joined(name, arguments, rules, nodes, places):
     """The one rule of a `joint_op`, and the nodes of the arguments that it serves."""
-    _paired(name, arguments, [place in places or None for place in range(len(nodes))], nodes)
+    served = [rules[0] if place in places else None for place in range(len(nodes))]
+    _paired(name, arguments, served, nodes)
     return rules[0], [nodes[place] if place < len(nodes) else None for place in places]
 
 
@@ -487,12 +485,13 @@ def is_recording() -> bool:
 
 
 def keep_freed_memory() -> bool:
-    """Ask the C library to keep freed memory in the process instead of giving it back to the system; True if it agreed.
+    """Ask the C library to keep freed memory in the process; True if it agreed.
 
-    Every op makes a fresh array. glibc hands arrays above 128 kB back to the system when they are freed, and the next
-    step pays for each page again: 8,000 to 18,000 page faults a training step, about a third of its time. With these
-    two settings the memory stays with the process and is used again. They change the whole process, so they can be
-    switched off with the environment variable MINIGEN_KEEP_MEMORY=0, and systems without glibc's `mallopt` do without.
+    Every op makes a fresh array. glibc hands arrays above 128 kB back to the system when they are
+    freed, and the next step pays for each page again: 8,000 to 18,000 page faults a training step,
+    about a third of its time. With these two settings the memory stays with the process and is used
+    again. They change the whole process, so they can be switched off with the environment variable
+    MINIGEN_KEEP_MEMORY=0, and systems without glibc's `mallopt` do without.
     """
     if os.environ.get("MINIGEN_KEEP_MEMORY") == "0" or not sys.platform.startswith("linux"):
         return False

@@ -34,7 +34,7 @@ class World:
         return [SimpleNamespace(seen=0)]
 
     def __call__(self, x, mask=None, positions=None, caches=None) -> Tensor:
-        """A perfect network of tokens: every position knows exactly what its row of the mask allows."""
+        """A perfect network: every position knows exactly what its row of the mask allows."""
         if mask is None:
             return Tensor(self.conditionals(x))
         positions = np.arange(x.shape[1]) if positions is None else positions

@@ -1,8 +1,10 @@
 """Checkpoints: what was saved comes back bit for bit, or the one documented error says why not."""
 
 import contextlib
+import copy
 import hashlib
 import io
+import itertools
 import json
 import os
 import signal
@@ -241,8 +243,8 @@ def start_run(name):
 
 def go_on(model, batches, optimizer, ema, generator, start=0):
     return mg.train(
-        model, batches, STEPS, optimizer, generator, learning_rate=mg.optim.warmup_cosine(1e-2), max_norm=1.0, ema=ema,
-        start=start, progress=False,
+        model, batches, STEPS, optimizer, generator, learning_rate=mg.optim.warmup_cosine(1e-2),
+        max_norm=1.0, ema=ema, start=start, progress=False,
     )  # fmt: skip
 
 
@@ -340,7 +342,7 @@ def test_what_was_not_saved_or_differs_is_listed_whole_and_nothing_is_touched(tm
 
 
 def altered(path, change, digests=True):
-    """Rewrite a checkpoint with its manifest and arrays changed, sealed anew: what only a hand can have made."""
+    """Rewrite a checkpoint with manifest and arrays changed, sealed anew: only a hand does that."""
     manifest, arrays = checkpoints._read(path)
     arrays = dict(arrays)
     change(manifest, arrays)
@@ -442,7 +444,7 @@ def test_every_flipped_bit_is_refused(tmp_path, load_bytes):
 
 
 def flips_under_a_right_seal(path, load_bytes, bits):
-    """The second line of defence: nothing but the documented error, and no array other than those saved."""
+    """The second line of defence: only the documented error, no array other than those saved."""
     model = mg.NGram(1, 3).fit(np.array([0, 1, 2, 2, 1, 0, 0]))
     content = small_file(path, model)
     refused = 0
@@ -529,7 +531,7 @@ GPT = {"vocab_size": 9, "context": 9, "width": 8, "heads": 2}
 
 
 def with_entry(content, name="optimizer.a.npy", array=None):
-    """One more entry beside a good model; with `array`, its sha256 is right, so only its kind can be the reason."""
+    """One more entry beside a good model; with `array`, its sha256 is right, its kind is odd."""
     arrays = nn.state({"model": mg.LinearAR(1)})
     files = [(f"{place}.npy", npy(a)) for place, a in arrays.items()]
     digests = {place: checkpoints._digest(a) for place, a in arrays.items()}
@@ -719,9 +721,9 @@ def change_manifest(generator, manifest, arrays):
     elif kind == 1:
         owner[last] = {"array": pick(generator, list(arrays))} if arrays else None
     elif kind == 2 and isinstance(owner, dict):
-        owner["odd"] = pick(generator, ODD)
+        owner["odd"] = copy.deepcopy(pick(generator, ODD))
     else:
-        owner[last] = pick(generator, ODD)
+        owner[last] = copy.deepcopy(pick(generator, ODD))
 
 
 def change_arrays(generator, manifest, arrays):
@@ -766,7 +768,7 @@ def odd_file(generator, content):
 
 
 def read_odd_files(number, folder, seed=11):
-    """Read so many odd files; how many were refused. Bounded memory and time, only `CheckpointError`."""
+    """Read so many odd files, in little memory and time, `CheckpointError` only; how many."""
     generator, refused = rng(seed), 0
     models = {name: make() for name, make in EXAMPLES.items()}
     contents = {}
@@ -892,7 +894,7 @@ SAVING_LOOP = """
 
 
 def kill_while_saving(path, times):
-    """kill -9 at random moments of a saving loop; the number of unreadable files, and the last steps found."""
+    """kill -9 at random moments of a saving loop; how many unreadable, and the steps found."""
     generator, unreadable, steps = rng(4), 0, []
     code = textwrap.dedent(SAVING_LOOP).format(root=str(ROOT), path=str(path))
     for _ in range(times):
@@ -1080,3 +1082,14 @@ def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypat
     assert "WRONG: figure = 2.500" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         shipped.main(["unknown"])
+
+
+def test_a_recipe_leaves_the_averaged_values_and_an_interrupted_one_leaves_nothing():
+    (gpt, batches), (twin, same_batches) = gpt_run(), gpt_run()
+    assert shipped.train(gpt, batches, 5, 1e-2, rng()) is gpt
+    _, ema = mg.fit(twin, same_batches, steps=5, lr=1e-2, rng=rng())
+    assert not same(gpt, twin)
+    with ema.applied():
+        assert same(gpt, twin)
+    with pytest.raises(KeyboardInterrupt):
+        shipped.train(gpt, itertools.islice(batches, 2), 30, 1e-2, rng())

@@ -339,7 +339,7 @@ def test_impossible_samples_are_refused(n, how):
 
 @pytest.mark.parametrize("rng", [0, None])
 def test_a_seed_is_no_generator(rng):
-    with pytest.raises(TypeError, match="rng: expected a numpy"):
+    with pytest.raises(TypeError, match="expected a numpy"):
         small().sample(1, rng)
 
 

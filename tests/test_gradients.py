@@ -29,7 +29,7 @@ def test_dependency_matrix():
     assert dependency_matrix(lambda x: x[:1] * 0.0, np.ones(2)).tolist() == [[0, 0]]
 
 
-# -- who depends on whom ------------------------------------------------------------------------------
+# -- who depends on whom ---------------------------------------------------------------------------
 
 L, C = 6, 4
 PLACES = np.arange(L)

@@ -168,8 +168,8 @@ MISTAKES = [
 ]
 USERS = {"_spread": ("sum", "mean", "max"), "_concatenate": ("concatenate",)}
 USERS |= dict.fromkeys(
-    "turned convolve_transposed correlate correlate_patches_of_results fastest_transposed _sums_of_pixels "
-    "_results_from_products _results_from_products_transposed".split(),
+    "turned convolve_transposed correlate correlate_patches_of_results fastest_transposed "
+    "_sums_of_pixels _results_from_products _results_from_products_transposed".split(),
     ("conv2d",),
 )
 USERS |= dict.fromkeys(
@@ -282,7 +282,6 @@ def test_mistakes_found_by_machine(capsys):
         mutant for mutant in mutants if mutant[0] in {c.op for c in CASES} and not is_found(*mutant)
     ]
     with capsys.disabled():
-        print(
-            f"\n{len(mutants) - len(missed)} of {len(mutants)} machine-made mistakes found; not found: {missed}"
-        )
+        found = f"{len(mutants) - len(missed)} of {len(mutants)}"
+        print(f"\n{found} machine-made mistakes found; not found: {missed}")
     assert len(missed) <= 0.05 * len(mutants), missed

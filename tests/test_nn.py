@@ -226,7 +226,7 @@ def test_layers_agree_with_torch():
 
 
 class Model:
-    """Everything that can hold a tensor: attributes, lists, tuples, dicts, other objects; and one weight held twice."""
+    """All that can hold a tensor: attributes, lists, tuples, dicts, objects; one weight twice."""
 
     def __init__(self, seed=0):
         r = rng(seed)

@@ -143,7 +143,7 @@ def test_the_norm_of_what_is_flat_is_zero(value, width):
 
 @pytest.mark.parametrize("offset", [0.0, 1e2, 1e5, -1e5])
 def test_a_norm_does_not_see_an_offset(offset):
-    """x in steps that float32 holds exactly at that distance from 0, so that only the op can err."""
+    """x in steps that float32 holds exactly so far from 0: only the op can err."""
     x = np.round(np.random.default_rng(0).standard_normal((4, 8, 3, 3)) * 16) / 16
     rows = x.reshape(4, 72)
     for function, values in [
@@ -268,7 +268,7 @@ CONVOLUTIONS = pytest.mark.parametrize(
 
 @CONVOLUTIONS
 def test_an_image_does_not_depend_on_its_batch(convolution, channels):
-    """However many images are convolved together, up to rounding: three alone, and as the last of 400, in portions."""
+    """Up to rounding: three alone, and as the last of 400, in portions."""
     x, w = images(400, channels)
     assert len(portions.portions(400, 4 * 64 * channels)) > 1
     whole = convolution(x, w).data
@@ -314,7 +314,7 @@ def test_portions_cover_all_images_within_both_limits(
 
 
 def test_doubling_and_convolving_in_one_is_the_same_as_one_after_the_other():
-    """In fewer products, so that rounding differs: in float32, at the size of real networks, in several portions."""
+    """Rounding differs; in float32, at the size of real networks, in several portions."""
     rng = np.random.default_rng(0)
     x = mg.Tensor(rng.standard_normal((70, 24, 8, 8)).astype(np.float32))
     w = mg.Tensor(rng.standard_normal((16, 24, 3, 3)).astype(np.float32))

@@ -1,6 +1,7 @@
 """The exact answers, themselves held against numerical integration, finite differences and brute-force sums."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -24,6 +25,35 @@ def mixture(schedule=None):
 
 def line(schedule):
     return GaussianMixture([[-1.0], [2.0]], [0.3, 0.05], [0.25, 0.75], schedule)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: mixture().sample(3, 0), TypeError, "rng is int 0"),
+        (lambda: EnumerableWorld(3).sample(3, None), TypeError, "rng is NoneType"),
+        (lambda: mixture(schedules.cosine), TypeError, "call the class"),
+        (lambda: mixture().score(np.zeros((3, 2), int)), TypeError, "floats, got int64"),
+        (lambda: mixture().log_prob(np.zeros((3, 1))), ValueError, r"2 numbers an example.*3, 1"),
+        (lambda: IdealDenoiser(np.zeros((2, 2)), schedules.cosine), TypeError, "call the class"),
+        (lambda: IdealDenoiser(np.zeros((0, 2)), schedules.cosine()), ValueError, "got none"),
+        (lambda: GaussianMixture(np.zeros((2, 30_000)), 1.0), ValueError, "K D.2 may be at most"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_built(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_many_strings_are_taken_in_pieces():
+    world = EnumerableWorld(14)
+    x, known = world.strings[:: 2**14 // 200], np.arange(14) % 3 > 0
+    tracemalloc.start()
+    conditionals = world.conditionals(x, known)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6  # bytes; at once they take above 80e6
+    np.testing.assert_array_equal(conditionals[150:], world.conditionals(x[150:], known))
 
 
 # -- Gaussian mixture -------------------------------------------------------------------------------------------------

@@ -349,8 +349,40 @@ def test_steps_refuse_bad_arguments():
     with pytest.raises(ValueError, match="eta must lie"):
         ddim(schedule, eta=1.5)
     for make in (ancestral, lambda s: ddim(s, eta=0.5), lambda s: langevin(s, gaussian(s))):
-        with pytest.raises(TypeError, match="draws noise.*expected a numpy.random.Generator"):
+        with pytest.raises(TypeError, match=r"draws noise.*expected a numpy.random.Generator"):
             make(schedule)
+
+
+@every
+def test_where_there_is_no_noise_no_step_begins(schedule):
+    x = np.ones((2, 1))
+    for commit in (
+        ddim(schedule),
+        euler(schedule),
+        heun(schedule, gaussian(schedule)),
+        multistep(schedule),
+        ancestral(schedule, np.random.default_rng(0)),
+        euler_maruyama(schedule, np.random.default_rng(0)),
+    ):
+        with pytest.raises(ValueError, match=r"at t = 0.0 there is no noise"):
+            commit(x, x, 0.0, 0.5)
+
+
+def test_no_argument_of_a_step_is_ignored():
+    schedule, rng, x = schedules.cosine(), np.random.default_rng(0), np.ones((2, 1))
+    with pytest.raises(TypeError, match="rng or noise"):
+        ancestral(schedule, rng, noise=[x])
+    with pytest.raises(ValueError, match="eta = 0 draws nothing"):
+        ddim(schedule, noise=[x])
+    with pytest.raises(TypeError, match="rng is int 0"):
+        ancestral(schedule, 0)
+    with pytest.raises(ValueError, match=r"expected floats of shape \(2, 1\), got float64 \(1,\)"):
+        ancestral(schedule, noise=[np.ones(1)])(x, x, 0.5, 0.4)
+    with pytest.raises(ValueError, match="too few arrays"):
+        run(x, [0.5, 0.4, 0.3, 0.2], gaussian(schedule), ancestral(schedule, noise=[x]))
+    for how in ({"repeats": 0}, {"step": 0.0}):
+        with pytest.raises(ValueError, match="repeats >= 1 and step > 0"):
+            langevin(schedule, gaussian(schedule), rng, **how)
 
 
 # -- Control ----------------------------------------------------------------------------------------------------------

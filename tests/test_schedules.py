@@ -242,6 +242,11 @@ def test_bad_arguments_are_named():
         cosine().grid(0)
     with pytest.raises(ValueError, match="steps must be a whole number from 1"):
         linear(steps=0)
+    for steps in (10**12, 2.5, np.nan):  # counted before anything is built
+        with pytest.raises(ValueError, match="whole number from 1 to 1,000,000"):
+            cosine().grid(steps)
+        with pytest.raises(ValueError, match="whole number from 1 to 1,000,000"):
+            linear(steps=steps)
 
 
 def test_schedules_are_values():

@@ -3,8 +3,10 @@
 Statistical tests use fixed seeds and allow 5 standard errors: a false alarm once in 1.7 million comparisons.
 """
 
+import concurrent.futures
 import functools
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -116,7 +118,9 @@ def test_the_divergence_of_a_network_is_the_trace_of_its_jacobian_and_leaves_no_
         generator(1).standard_normal((4, 3)),
         nn.parameters(net),
     )
-    score, curvature = model._score_and_curvature(model._without_gradients(), x, 0.4, np.eye(3)[None])
+    score, curvature = model._score_and_curvature(
+        model._without_gradients(), x, 0.4, np.eye(3)[None]
+    )
     np.testing.assert_allclose(score, model.score(x, 0.4), atol=1e-6)
     for j in range(3):
         step = 1e-2 * np.eye(3)[j]
@@ -138,6 +142,56 @@ def test_hutchinsons_estimate_is_unbiased_and_knows_its_error():
     assert abs(from_two.mean()) < 5 * from_two.std() / 14
     _, of_more = model.log_prob_estimate(x, generator(2), probes=80, steps=20)
     assert 1.6 < error.mean() / of_more.mean() < 2.4
+
+
+def test_several_threads_may_use_one_network():
+    """Likelihoods in four threads, while a fifth trains, equal those one after the other."""
+    net = mg.networks.MLP((2,), width=16, layers=2, rng=generator())
+    model, x = ScoreSDE(net, VP), generator(1).standard_normal((16, 3, 2))
+    alone = [model.log_prob(part, steps=5) for part in x]
+    before = [p.node for p in nn.parameters(net).values()]
+    losses = []
+
+    def train():
+        for _ in range(50):
+            loss = model.loss(x[0], generator())
+            loss.backward()
+            losses.append(loss.item())
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda part: model.log_prob(part, steps=5), x))
+    trainer.join()
+    np.testing.assert_array_equal(together, alone)
+    assert [p.node for p in nn.parameters(net).values()] == before
+    assert len(losses) == 50 and len(set(losses)) == 1
+    assert all(p.grad is not None for p in nn.parameters(net).values())
+
+
+def test_a_likelihood_needs_gradients():
+    model = ScoreSDE(mg.networks.MLP((2,), width=8, rng=generator()), VP)
+    with mg.no_grad():
+        with pytest.raises(RuntimeError, match="outside no_grad"):
+            model.log_prob(np.zeros((1, 2)))
+        assert np.all(np.isfinite(model.sample(2, generator(), steps=3)))
+        assert np.all(np.isfinite(ScoreSDE(mixture(VP), VP).log_prob(np.zeros((1, 2)), steps=3)))
+
+
+@pytest.mark.parametrize("method", ScoreSDE.METHODS)
+@SCHEDULES
+def test_every_schedule_that_is_taken_gives_finite_samples(schedule, method):
+    net = mg.networks.MLP((2,), width=8, rng=generator())  # untrained
+    assert np.all(
+        np.isfinite(ScoreSDE(net, schedule).sample(5, generator(), method=method, steps=20))
+    )
+
+
+def test_a_schedule_that_ends_without_signal_is_refused():
+    for net in (mg.networks.MLP((2,), width=8, rng=generator()), mixture(VP)):
+        for schedule in (schedules.flow(), schedules.cosine()):
+            with pytest.raises(ValueError, match=r"too little signal.*variance_preserving.*serve"):
+                ScoreSDE(net, schedule)
 
 
 def test_log_prob_is_there_only_where_the_divergence_is_exact():
@@ -375,6 +429,17 @@ def test_the_denoiser_of_an_oracle_is_its_own():
         ),
         (lambda m: m.sample(3, generator(), method="pc"), ValueError, "method.*'pc'"),
         (lambda m: m.sample(3, generator(), steps=0), ValueError, "steps"),
+        (lambda m: m.sample(3, 0), TypeError, "rng is int 0"),
+        (lambda m: m.loss(np.zeros((3, 2)), 0), TypeError, "rng is int 0"),
+        (lambda m: m.bound(np.zeros((3, 2)), 0), TypeError, "rng is int 0"),
+        (lambda m: m.sample(3, generator(), noise=np.zeros((2, 2))), ValueError, r"\(3, 2\), got"),
+        (lambda m: m.score(np.zeros((3, 2)), 0.0), ValueError, "t > 0 only"),
+        (lambda m: ScoreSDE(m.net, schedules.linear), TypeError, r"call the class"),
+        (
+            lambda m: ScoreSDE(mixture(VP), VP).loss(np.zeros((3, 2)), generator()),
+            TypeError,
+            "oracle",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, words):

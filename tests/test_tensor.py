@@ -590,7 +590,7 @@ def test_repr_and_small_things():
     assert len(x) == 2 and x.ndim == 1 and x.size == 2 and x.sum().item() == 3.0
 
 
-# -- what learners type every day ---------------------------------------------------------------------
+# -- what learners type every day ------------------------------------------------------------------
 
 
 def test_a_tensor_as_an_array():

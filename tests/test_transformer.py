@@ -14,7 +14,7 @@ from minigen.networks import (
     block_mask,
     causal_mask,
 )
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, no_grad
 
 
 def generator(seed=0):
@@ -76,9 +76,10 @@ def test_a_transformer_looks_only_where_its_mask_allows(mask, looks):
 def test_cached_tokens_give_the_logits_of_all_at_once():
     net, tokens = of_tokens(), generator().integers(0, 7, (3, 6))
     caches = net.new_caches(3)
-    steps = [net(tokens[:, :2], causal_mask(2), caches=caches).data]
-    for i in range(2, 6):
-        steps.append(net(tokens[:, i : i + 1], causal_mask(i + 1, start=i), caches=caches).data)
+    with no_grad():
+        steps = [net(tokens[:, :2], causal_mask(2), caches=caches).data]
+        for i in range(2, 6):
+            steps.append(net(tokens[:, i : i + 1], causal_mask(i + 1, start=i), caches=caches).data)
     together = net(tokens, causal_mask(6)).data
     np.testing.assert_allclose(np.concatenate(steps, axis=1), together, atol=1e-5)
 
@@ -176,6 +177,11 @@ def test_patches_come_back_to_their_place():
             lambda: PatchTransformer(width=8, rng=generator())(np.zeros((1, 1, 8, 8), np.float32)),
             TypeError,
             "'t'",
+        ),
+        (
+            lambda: PatchTransformer(width=8, rng=generator())(np.zeros((1, 1, 8, 8), "f4"), None),
+            ValueError,
+            "t: expected a time",
         ),
         (lambda: of_tokens(4)(np.zeros((1, 5), int)), ValueError, "5 positions, .* context is 4"),
         (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0, 4]), ValueError, "context is 4"),

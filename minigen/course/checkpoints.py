@@ -1,7 +1,8 @@
 """The checkpoints that lessons load: what trains each one, and the figures that it must reach.
 
-`python -m minigen checkpoints` trains, verifies and writes all of them, `... checkpoints digits_gpt` only that one;
-`--verify` trains nothing and checks the files that are there. What needs seconds is trained live in the lesson itself.
+`python -m minigen checkpoints` trains, verifies and writes all of them, `... checkpoints
+digits_gpt` only that one; `--verify` trains nothing and checks the files that are there. What needs
+seconds is trained live in the lesson itself.
 """
 
 import argparse
@@ -16,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 import minigen as mg
-from minigen.optim import warmup_cosine
 
 FOLDER = Path(__file__).resolve().parents[2] / "lessons" / "checkpoints"
 LARGEST = 600_000  # bytes of one file
@@ -24,7 +24,7 @@ LARGEST = 600_000  # bytes of one file
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a checkpoint, and how good it must be: the lowest and highest value allowed for each figure."""
+    """How to make a checkpoint, and the lowest and highest value allowed for each figure."""
 
     about: str
     train: Callable[[np.random.Generator], None]  # gives the model, trained
@@ -32,22 +32,11 @@ class Recipe:
     bounds: dict[str, tuple[float, float]]
 
 
-def fit(model, batches, steps: int, lr: float, rng: np.random.Generator):
-    """Train as all checkpoints are trained: AdamW, warm-up and cosine; the model is left with the averaged values."""
-    parameters = mg.nn.parameters(model)
-    optimizer = mg.AdamW(parameters, lr, betas=(0.9, 0.99), weight_decay=0.1)
-    ema = mg.EMA(parameters, decay=0.998)
-    for _ in mg.train(
-        model,
-        batches,
-        steps,
-        optimizer,
-        rng,
-        learning_rate=warmup_cosine(lr),
-        max_norm=1.0,
-        ema=ema,
-    ):
-        pass
+def train(model, batches, steps: int, lr: float, rng: np.random.Generator):
+    """Train by the common recipe; the model is left with the averaged values."""
+    losses, ema = mg.fit(model, batches, steps=steps, lr=lr, rng=rng)
+    if len(losses) < steps:  # Ctrl-C: half a training is not to be written
+        raise KeyboardInterrupt
     with ema.applied():
         averaged = mg.nn.state(model)
     mg.nn.load_state(model, averaged)
@@ -61,17 +50,17 @@ def train_digits_ddpm(rng: np.random.Generator) -> mg.DDPM:
     """A UNet that knows the ten classes (and how to do without): 3,000 steps of 128 images."""
     digits = mg.data.digits()
     x = mg.data.to_signed(digits.train)[:, None]
-    batches = (
-        (x[rows], digits.train_labels[rows])
-        for rows in mg.data.batches(np.arange(len(x)), 128, rng)
-    )
+    rows = mg.data.batches(np.arange(len(x)), 128, rng)
+    batches = ((x[i], digits.train_labels[i]) for i in rows)
     net = mg.networks.UNet(shape=(1, 8, 8), channels=(24, 48), classes=10, rng=rng)
     ddpm = mg.DDPM(net, mg.schedules.cosine(), steps=1000, predict="velocity", levels=17)
-    return fit(ddpm, batches, steps=3000, lr=2e-3, rng=rng)
+    return train(ddpm, batches, steps=3000, lr=2e-3, rng=rng)
 
 
 def measure_digits_ddpm(ddpm: mg.DDPM, rng: np.random.Generator) -> dict[str, float]:
-    """Sample metrics of 360 samples, by 200 ancestral steps and 25 of DDIM; the share of the class asked for."""
+    """Sample metrics of 360 samples, by 200 ancestral steps and 25 of DDIM; the share of the class
+    asked for.
+    """
     label = np.arange(360) % 10
     slow = mg.data.to_levels(ddpm.sample(360, rng, steps=200, label=label))[:, 0]
     fast = mg.data.to_levels(ddpm.sample(360, rng, method="ddim", steps=25, label=label))[:, 0]
@@ -86,7 +75,7 @@ def train_digits_gpt(rng: np.random.Generator) -> mg.GPT:
     """Pixel after pixel over the 17 grey levels, row by row: 1,000 steps of 64 images."""
     batches = mg.data.batches(mg.data.digits().train.reshape(-1, 64), 64, rng)
     gpt = mg.GPT(vocab_size=17, context=64, layers=3, heads=4, width=80, rng=rng)
-    return fit(gpt, batches, steps=1000, lr=3e-3, rng=rng)
+    return train(gpt, batches, steps=1000, lr=3e-3, rng=rng)
 
 
 def measure_digits_gpt(gpt: mg.GPT, rng: np.random.Generator) -> dict[str, float]:
@@ -97,7 +86,7 @@ def measure_digits_gpt(gpt: mg.GPT, rng: np.random.Generator) -> dict[str, float
 
 
 def sample_figures(samples: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    """The sample metrics of images (360, 8, 8) of levels, by name, and the floor of each: real training images."""
+    """The sample metrics of images (360, 8, 8) of levels; their floors, of real training images."""
     digits = mg.data.digits()
     of_samples, floor = mg.evaluate.sample_metrics(samples, digits.test, digits.train, rng)
     return {
@@ -109,10 +98,9 @@ def sample_figures(samples: np.ndarray, rng: np.random.Generator) -> dict[str, f
 def nearest_label(images: np.ndarray) -> np.ndarray:
     """The label of the nearest training image, (N,): right for 98% of the test images."""
     digits = mg.data.digits()
-    x, train = (a.reshape(len(a), -1).astype(np.float64) for a in (images, digits.train))
-    distance = (train**2).sum(
-        axis=1
-    ) - 2 * x @ train.T  # squared, less a constant for each image: (N, 1437)
+    x, known = (a.reshape(len(a), -1).astype(np.float64) for a in (images, digits.train))
+    # squared, less a constant for each image: (N, 1437)
+    distance = (known**2).sum(axis=1) - 2 * x @ known.T
     return digits.train_labels[distance.argmin(axis=1)]
 
 
@@ -155,7 +143,7 @@ def verify(name: str, path: Path) -> tuple[dict[str, float], list[str]]:
 
 
 def build(name: str, folder: Path = FOLDER) -> list[str]:
-    """Train, verify what `load` gives back, and write NAME.npz and NAME.json, its figures; nothing if they fail."""
+    """Train, verify what `load` gives back, write NAME.npz and NAME.json; nothing if it fails."""
     begin = time.perf_counter()
     model = RECIPES[name].train(np.random.default_rng(0))
     seconds = time.perf_counter() - begin
@@ -184,10 +172,9 @@ def report(name: str, figures: dict[str, float], problems: list[str]) -> None:
     """Print the figures of one checkpoint beside their bounds."""
     print(f"{name}: {RECIPES[name].about}")
     for figure, value in figures.items():
-        low, high = RECIPES[name].bounds.get(figure, ("", ""))
-        print(
-            f"  {figure:32} {value:8.3f}" + (f"   must lie in {low} .. {high}" if low != "" else "")
-        )
+        low, high = RECIPES[name].bounds.get(figure, (None, None))
+        must = f"   must lie in {low} .. {high}" if figure in RECIPES[name].bounds else ""
+        print(f"  {figure:32} {value:8.3f}{must}")
     for problem in problems:
         print(f"  WRONG: {problem}")
 

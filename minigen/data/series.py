@@ -28,7 +28,7 @@ class Series(NamedTuple):
 
 @functools.cache
 def series(name: str) -> Series:
-    """ "yule", "sunspots", "nile", "lynx", "air_passengers" or "co2": see DATASHEET.md."""
+    """One of "yule", "sunspots", "nile", "lynx", "air_passengers", "co2": see DATASHEET.md."""
     files = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.csv"))}
     if name not in files:
         raise ValueError(f"series: name must be one of {list(files)}, got {name!r}")

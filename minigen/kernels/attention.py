@@ -9,7 +9,7 @@ from minigen.tensor import ones, op, read_only
 
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
-    """softmax(q k^T / sqrt(D)) of packed qkv (B, L, 3C), mask as for `attention` -> (B, H, Q, L)."""
+    """softmax(q k^T / sqrt(D)), arguments as for `attention` -> (B, H, Q, L)."""
     q, k, _ = _heads(qkv, heads, mask)
     return _weights(q, k, mask)
 
@@ -26,7 +26,7 @@ def _weights(q, k, mask):
 
 
 def additive_mask(mask: np.ndarray) -> np.ndarray:
-    """What to add to the scores: 0 where mask is True, -inf where it is False; read-only float32."""
+    """What to add to the scores: 0 where mask is True, else -inf; read-only, float32."""
     if mask.dtype != bool or not mask.any(axis=-1).all():
         raise ValueError(
             "mask holds True where a query may look, and lets every query look somewhere"
@@ -73,7 +73,7 @@ def _split(x, heads):
 
 
 def _heads(qkv, heads, mask):
-    """(B, L, 3C) -> three views: of q, where positions ask, (B, H, Q, D), of k and v (B, H, L, D)."""
+    """(B, L, 3C) -> views of q, where positions ask, (B, H, Q, D), of k and v (B, H, L, D)."""
     B, L, packed = qkv.shape
     if packed % (3 * heads):
         raise ValueError(

@@ -22,9 +22,9 @@ from minigen.tensor import ones, op
 
 @op
 def conv2d(x, weight, bias=None, stride=1, padding=0):
-    """out[b, o, y, x] = bias[o] + sum_cij weight[o, c, i, j] padded[b, c, stride y + i, stride x + j].
+    """out[b, o, y, x] = bias[o] + sum_cij weight[o, c, i, j] padded[b, c, s y + i, s x + j].
 
-    Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X').
+    s is the stride. Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X').
     """
     _refuse_shapes(x, weight, bias, stride, padding)
     (O, _, k, _), size = weight.shape, x.shape[2:]
@@ -153,9 +153,10 @@ def fastest_correlate(image, g, k, stride, padding):
 
 
 def convolve_by_adding(image, kernel, padding):
-    """Pixels give to results, as in `convolve_transposed`; pays where results have 8 times fewer channels.
+    """Pixels give to results, as in `convolve_transposed`.
 
-    Then there are few numbers to add up, and many would have to be copied into patches.
+    Pays where results have 8 times fewer channels: then there are few numbers to add up, and many
+    would have to be copied into patches.
     """
     k = len(kernel)
     return convolve_transposed(

@@ -15,9 +15,9 @@ from minigen.tensor import joint_op, ones, op
 
 @joint_op("x", "weight", "bias")
 def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, over each group of C / num_groups channels.
+    """(x - mean) / sqrt(variance + eps) * weight + bias, over each group of channels.
 
-    Wu & He 2018. Shapes: x (B, C, ...), weight (C,), bias (C,).
+    There are num_groups of them (Wu & He 2018). Shapes: x (B, C, ...), weight (C,), bias (C,).
     """
     B, C = x.shape[:2]
     width, rest = divmod(C, num_groups)
@@ -72,7 +72,10 @@ def interpolate(x, scale_factor):
 
 @op
 def avg_pool2d(x, kernel_size):
-    """Mean of each kernel_size x kernel_size block. x (B, C, Y, X); Y and X divide by kernel_size."""
+    """Mean of each block of kernel_size x kernel_size pixels, which divides Y and X.
+
+    Shape: x (B, C, Y, X).
+    """
     if kernel_size < 1 or x.shape[2] % kernel_size or x.shape[3] % kernel_size:
         raise ValueError(f"height and width divide by kernel_size, {kernel_size}")
     scale = x.dtype.type(kernel_size**-2)

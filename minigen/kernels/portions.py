@@ -1,4 +1,4 @@
-"""Working on a few images at a time, so that what is made of them stays in the processor's cache."""
+"""Working on a few images at a time, so that what is made of them stays in the cache."""
 
 NUMBERS_AT_ONCE = 2**19  # 2 MB of float32
 # Up to here OpenBLAS (on AVX-512) has kernels for small matrices, in one thread:

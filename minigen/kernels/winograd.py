@@ -15,8 +15,8 @@ An image is cut into tiles of 4 x 4 pixels, one every 2 pixels, and both axes ar
 matrix products over all tiles give 2 x 2 results a tile, for which a plain convolution takes 36.
 Where every pixel was doubled before, d1 = d2: m2 is 0, and three (or 9) are enough.
 
-What it gains: a third of the time of the benchmark's W3, whose layers have 32 and 64 channels; but
-2 to 5% on the course's own UNet, for the sums of pixels cost time as well, and its layers are narrow.
+What it gains: a third of the time of the benchmark's W3, whose layers have 32 and 64 channels, but
+2 to 5% on the course's own UNet: the sums of pixels cost time as well, and its layers are narrow.
 
 Images are (B, Y, X, C), unless a docstring says (B, C, Y, X), and surrounded by one row of zeros.
 Where a shape begins with (y, x, ...) or (x, y, ...), these are the places within a tile. Then come
@@ -89,7 +89,7 @@ def _transform_weights_transposed(total, matrix):
 
 
 def _tiles(image):
-    """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), in the order (x, y)."""
+    """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), ordered (x, y)."""
     B, Y, X, C = image.shape
     Y, X = Y // 2, X // 2
     padded = np.zeros((2, 2, Y + 1, X + 1, B, C), image.dtype)  # rows by parity, columns by parity

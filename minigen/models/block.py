@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen import sampling
+from minigen.models.markov import as_tokens
 from minigen.models.masked import MaskedDiffusion
 from minigen.networks import Window, block_mask
 from minigen.tensor import Tensor
@@ -70,41 +71,49 @@ class BlockDiffusion(MaskedDiffusion):
             cache: keep keys and values of finished blocks; the result is the same without.
         """
         length = self.context if length is None else length
-        window, size = Window(self.network, self.block_size), self.block_size
-        if length < 1 or length % size or (length > self.context and not window.keep):
-            came = f"got {length}, with blocks of {size} in a context of {self.context}"
-            raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
-        if steps is not None and not 1 <= steps <= size:
-            raise ValueError(f"steps: expected 1 .. {size}, the size of a block, got {steps}")
+        read = self._window(length).reader(n, cache)
         x = self._start(n, known, length)
+        starts = range(0, length, self.block_size)
+        hidden = np.split(x == self.vocab_size, starts[1:], axis=1)
+        times = [sampling.numbers_hidden(one, steps, counts) for one in hidden]
         commit = self._commit(rng, order, temperature, top_k, top_p)
-        read = window.reader(n, cache)
         yield x
-        for start in range(0, length, size):
-            for state in self._block_walk(x, start, read, commit, steps, counts):
+        for start, block_times in zip(starts, times):
+            for state in self._block_walk(x, start, block_times, read, commit):
                 yield (x := state)
 
-    def _block_walk(self, x, start, read, commit, steps, counts) -> Iterator[np.ndarray]:
+    def _block_walk(self, x, start, times, read, commit) -> Iterator[np.ndarray]:
         """The walk of masked diffusion over the block of x that begins at `start`."""
         end = start + self.block_size
         before, block, after = np.split(x, [start, end], axis=1)
-        hidden = (block == self.vocab_size).sum(axis=1)
-        if not hidden.any():
-            return
-        steps = None if steps is None else min(steps, hidden.max())
 
         def predict(block, now):
             seen = np.concatenate([before, block], axis=1)
             return read(seen, settled=start, end=end)[:, -self.block_size :]
 
-        times = sampling.numbers_hidden(hidden, steps, counts)
         for state in sampling.walk(block, times, predict, commit):
             yield np.concatenate([before, state, after], axis=1)
 
+    # -- bound -------------------------------------------------------------------------------------
+
+    def token_log_probs(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """log p(x_i | what is shown of its block, and the blocks before): (B, L) nats, any L."""
+        window, said = self._window(x.shape[1]), []
+        for part in zip(window.parts(window.cut(x)), window.parts(window.cut(hidden))):
+            said.append(super().token_log_probs(*part))
+        return window.join(np.concatenate(said), x.shape)
+
+    def _window(self, length: int) -> Window:
+        """The window through which `length` tokens are read."""
+        window = Window(self.network, self.block_size)
+        if length < 1 or length % self.block_size or (length > self.context and not window.keep):
+            came = f"got {length}, in blocks of {self.block_size} and a context of {self.context}"
+            raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
+        return window
+
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = super()._checked(x)
-        if x.shape[1] % self.block_size:
-            raise ValueError(f"x: expected whole blocks of {self.block_size}, got {x.shape}")
+        x = as_tokens(x, self.vocab_size)
+        self._window(x.size and x.shape[1])
         return x
 
 

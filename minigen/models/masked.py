@@ -11,6 +11,7 @@ import numpy as np
 from minigen import nn, ops, sampling
 from minigen.models.markov import as_tokens
 from minigen.networks import TokenTransformer
+from minigen.randomness import even_draws, generator
 from minigen.tensor import Tensor, no_grad
 
 ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
@@ -51,8 +52,8 @@ class MaskedDiffusion:
 
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
-        (B, L), rng = x.shape, sampling.generator(rng)
-        u = (rng.permutation(B) + rng.random()) / B
+        (B, L), rng = x.shape, generator(rng, "hide")
+        u = rng.permutation(even_draws(B, rng))  # (B,) in [0, 1)
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 
@@ -111,7 +112,7 @@ class MaskedDiffusion:
             temperature, top_k, top_p: see `sampling.draw`.
         """
         x = self._start(n, known, self.context)
-        times = sampling.numbers_hidden((x == self.vocab_size).sum(axis=1), steps, counts)
+        times = sampling.numbers_hidden(x == self.vocab_size, steps, counts)
         commit = self._commit(rng, order, temperature, top_k, top_p)
 
         def predict(x, now):
@@ -156,9 +157,12 @@ class MaskedDiffusion:
 
     def bound_given(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """(L / k) sum over hidden i of log p(x_i | what is shown): (B,); its mean is the bound."""
+        return (self.weights(hidden) * self.token_log_probs(x, hidden)).sum(axis=1)
+
+    def token_log_probs(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """log p(x_i | what is not hidden), where i is hidden: (B, L) nats."""
         with no_grad():
-            log_p = sampling.token_log_probs(self.predict(x, hidden).data, x)
-        return (self.weights(hidden) * log_p).sum(axis=1)
+            return sampling.token_log_probs(self.predict(x, hidden).data, x)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         x = as_tokens(x, self.vocab_size)
@@ -169,16 +173,15 @@ class MaskedDiffusion:
 
 
 def left_to_right(model: MaskedDiffusion, x: np.ndarray) -> np.ndarray:
-    """log p of each row of x (B, L) by the chain rule of the model's network: (B,) nats, L passes.
+    """log p of each row of x (B, L) by the chain rule of the model's network: (B,) nats.
 
     Every token given those before it, with all others hidden. This is exact, but of another model
     than the one that `bound` is about: it shares the network, and knows only this one order.
     """
     x = model._checked(x)
+    size = getattr(model, "block_size", x.shape[1])  # of each block, the i-th token in one pass
     log_p = np.zeros(len(x))
-    for i in range(x.shape[1]):
-        hidden = np.broadcast_to(np.arange(x.shape[1]) >= i, x.shape)
-        with no_grad():
-            logits = model.predict(x, hidden).data[:, i]
-        log_p += sampling.token_log_probs(logits, x[:, i])
+    for i in range(size):
+        hidden = np.tile(np.arange(size) >= i, (len(x), x.shape[1] // size))
+        log_p += model.token_log_probs(x, hidden)[:, i::size].sum(axis=1)
     return log_p

@@ -21,7 +21,6 @@ from minigen.sampling.tokens import (
     by_confidence,
     categorical,
     draw,
-    generator,
     numbers_hidden,
     probabilities,
     ranks,

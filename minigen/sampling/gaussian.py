@@ -14,17 +14,6 @@ from minigen.randomness import generator
 from minigen.sampling.walk import Array, Commit, Denoise, walk
 from minigen.schedules import Schedule, spread
 
-RULES = {  # the names under which the models offer the steps below
-    "ancestral": lambda schedule, denoise, rng, eta: ancestral(schedule, rng),
-    "ancestral-large": lambda schedule, denoise, rng, eta: ancestral(schedule, rng, "large"),
-    "ddim": lambda schedule, denoise, rng, eta: ddim(schedule, rng, eta),
-    "heun": lambda schedule, denoise, rng, eta: heun(schedule, denoise),
-    "multistep": lambda schedule, denoise, rng, eta: multistep(schedule),
-    "ode": lambda schedule, denoise, rng, eta: heun(schedule, denoise),
-    "sde": lambda schedule, denoise, rng, eta: euler_maruyama(schedule, rng),
-    "langevin": lambda schedule, denoise, rng, eta: langevin(schedule, denoise, rng),
-}
-
 
 def from_noise(
     shape: tuple, schedule: Schedule, denoise: Denoise, rng: np.random.Generator, *, method: str,
@@ -32,19 +21,28 @@ def from_noise(
 ) -> Iterator[Array]:  # fmt: skip
     """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.
 
-    offered: those of the RULES that `method` may name. steps: of the walk, even in t. eta: of
-    "ddim".
+    offered: the names that `method` may have. steps: of the walk, even in t. eta: of "ddim".
     noise: standard normal, of `shape`, to start from instead of drawing it.
     """
+    rules = {
+        "ancestral": lambda: ancestral(schedule, rng),
+        "ancestral-large": lambda: ancestral(schedule, rng, variance="large"),
+        "ddim": lambda: ddim(schedule, rng, eta),
+        "heun": lambda: heun(schedule, denoise),
+        "multistep": lambda: multistep(schedule),
+        "ode": lambda: heun(schedule, denoise),
+        "sde": lambda: euler_maruyama(schedule, rng),
+        "langevin": lambda: langevin(schedule, denoise, rng),
+    }
     if method not in offered:
         raise ValueError(f"sample: method must be one of {sorted(offered)}, got {method!r}")
     if eta and method != "ddim":
         raise ValueError(f'sample: eta={eta} has a meaning for method="ddim" only, not {method!r}')
-    times = schedule.grid(steps)[::-1]
-    rule = RULES[method](schedule, denoise, generator(rng, "sample"), eta)
+    times, commit = schedule.grid(steps)[::-1], rules[method]()
+    generator(rng, "sample")
     noise = rng.standard_normal(shape, dtype) if noise is None else like(noise, shape)
     start = noise.dtype.type(schedule.prior_std) * noise
-    return chain([start], walk(start, times, denoise, rule))
+    return chain([start], walk(start, times, denoise, commit))
 
 
 def ancestral(

@@ -93,17 +93,19 @@ EXERCISES = (
             ),
             (
                 lambda x: x / 17 * 2 - 1,
-                "This is what you get with 17 as the highest level. There are 17 levels; which number has the last?",
+                "This is what you get with 17 as the highest level. There are 17 levels; which "
+                "number has the last?",
             ),
             (lambda x: x / 8, "This runs from 0 to 2: the length is right. Where should it begin?"),
             (
                 lambda x: (x - 8) / 16,
-                "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far as it should.",
+                "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far "
+                "as it should.",
             ),
             (
                 lambda x: 2 * x / max(x.max(), 1) - 1,
-                "This takes the highest level of this array for 16: the same grey would become another number in the "
-                "next image.",
+                "This takes the highest level of this array for 16: the same grey would become "
+                "another number in the next image.",
             ),
             (
                 lambda x: x / 16 - 1,
@@ -111,7 +113,8 @@ EXERCISES = (
             ),
             (
                 lambda x: x // 8 - 1,
-                "This is what whole-number division gives: all levels between two multiples become one.",
+                "This is what whole-number division gives: all levels between two multiples "
+                "become one.",
             ),
             (
                 lambda x: 1 - x / 8,
@@ -120,7 +123,8 @@ EXERCISES = (
         ),
         hints=(
             "What does level 0 become, what level 16, and what level 8?",
-            "A straight line through two points: stretch the interval 0..16 to length 2, then shift it.",
+            "A straight line through two points: stretch the interval 0..16 to length 2, then "
+            "shift it.",
         ),
         inputs=levels,
         edges=(
@@ -147,7 +151,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda side, steps, images, batch: (side**2 * images, steps * images),
-                "This counts the passes as if each image were made alone. What do the images of a batch share?",
+                "This counts the passes as if each image were made alone. What do the images of a"
+                " batch share?",
             ),
             (
                 lambda side, steps, images, batch: (
@@ -161,7 +166,8 @@ EXERCISES = (
                     side**2 * (images // batch + 1),
                     steps * (images // batch + 1),
                 ),
-                "This always counts one more batch at the end. What if the last batch is exactly full?",
+                "This always counts one more batch at the end. What if the last batch is exactly "
+                "full?",
             ),
             (
                 lambda side, steps, images, batch: (
@@ -193,7 +199,8 @@ EXERCISES = (
                     side**2 * -(-images // batch),
                     side**2 * steps * -(-images // batch),
                 ),
-                "This takes a pass for every pixel of every diffusion step. How much of the image does one step touch?",
+                "This takes a pass for every pixel of every diffusion step. How much of the image"
+                " does one step touch?",
             ),
         ),
         hints=(
@@ -218,19 +225,23 @@ EXERCISES = (
         wrong=(
             (
                 lambda p, u: p.argmax(axis=1),
-                "This always takes the most likely level and never looks at u: every image would be the same.",
+                "This always takes the most likely level and never looks at u: every image would "
+                "be the same.",
             ),
             (
                 lambda p, u: (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1) + 1,
-                "This is one level too high: levels are counted from 0. What if no piece ends before u?",
+                "This is one level too high: levels are counted from 0. What if no piece ends "
+                "before u?",
             ),
             (
                 lambda p, u: (u * 17).astype(int),
-                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p says.",
+                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p "
+                "says.",
             ),
             (
                 lambda p, u: (p > u[:, None]).argmax(axis=1),
-                "This holds u against each probability by itself. Where on the line does a piece begin and end?",
+                "This holds u against each probability by itself. Where on the line does a piece "
+                "begin and end?",
             ),
             (
                 lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).sum(axis=1),
@@ -240,11 +251,21 @@ EXERCISES = (
                 lambda p, u: np.minimum((np.cumsum(p, axis=0) <= u[:, None]).sum(axis=1), 16),
                 "This adds up down the batch, from image to image. Which axis holds the 17 levels?",
             ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) < u[:, None]).sum(axis=1),
+                "Right but where u lies exactly on the end of a piece. A piece contains its left "
+                "end and not its right one; and a piece of length 0 contains nothing.",
+            ),
+            (
+                lambda p, u: (p[:, ::-1].cumsum(axis=1) <= u[:, None]).sum(axis=1),
+                "This lays the pieces from the last level to the first. Level 0 begins at 0.",
+            ),
         ),
         hints=(
             "Where does each piece end? One NumPy function turns lengths into ends.",
             "Give u a second axis, `u[:, None]`, so that it meets all 17 ends of its row.",
-            "The number of pieces that end at or before u is the number of the piece that contains u.",
+            "The number of pieces that end at or before u is the number of the piece that "
+            "contains u.",
         ),
         inputs=rows_and_uniforms,
         edges=(BOUNDARIES, (certain({5: 0.5, 6: 0.5}), np.array([0.25]))),
@@ -266,7 +287,8 @@ EXERCISES = (
             ),
             (
                 lambda x, known, mask, noise, t: np.where(mask, x, (1 - t) * known + t * noise),
-                "This replaces the lost pixels and leaves the known ones: the mask the wrong way round.",
+                "This replaces the lost pixels and leaves the known ones: the mask the wrong way "
+                "round.",
             ),
             (
                 lambda x, known, mask, noise, t: np.where(mask, t * known + (1 - t) * noise, x),
@@ -274,7 +296,8 @@ EXERCISES = (
             ),
             (
                 lambda x, known, mask, noise, t: np.where(mask, known + t * noise, x),
-                "This adds the noise to the full signal. What multiplies the clean image at time t?",
+                "This adds the noise to the full signal. What multiplies the clean image at time "
+                "t?",
             ),
             (
                 lambda x, known, mask, noise, t: (1 - t) * known + t * noise,
@@ -282,12 +305,23 @@ EXERCISES = (
             ),
             (
                 changes_x,
-                "This writes into x itself. Whoever called your function still needs x: work on a copy.",
+                "This writes into x itself. Whoever called your function still needs x: work on a"
+                " copy.",
+            ),
+            (
+                lambda x, known, mask, noise, t: np.where(mask, (1 - t) * known + t * noise, 0),
+                "Where the mask is false nothing is left: those pixels belong to the walk, keep "
+                "its x.",
+            ),
+            (
+                lambda x, known, mask, noise, t: np.where(mask, (1 - t) * x + t * noise, x),
+                "This makes x noisier where the mask is true. Which image is known there?",
             ),
         ),
         hints=(
             "Two steps: make the known image noisy, then choose pixel by pixel.",
-            "`np.where(condition, a, b)` takes from a where the condition is true, else from b, and makes a new array.",
+            "`np.where(condition, a, b)` takes from a where the condition is true, else from b, "
+            "and makes a new array.",
         ),
         inputs=half_noisy,
         edges=(

@@ -38,6 +38,13 @@ def take_vjp(x, index, g):
     return d
 
 
+def take_by_rows(x, index, g):
+    d = np.zeros(x.shape)
+    for place, gradient in zip(index, g):
+        d[place] += gradient
+    return d
+
+
 def take_by_add_at(x, index, g):
     d = np.zeros_like(x)
     np.add.at(d, index, g)
@@ -245,6 +252,15 @@ def at_most_ten_calls(f):
     return counted
 
 
+def is_right_by_sizes(f, vjp, x, rng):
+    """Compares sizes, not numbers: a turned sign stays unseen."""
+    v = rng.normal(size=x.shape)
+    change = (f(x + 1e-5 * v) - f(x - 1e-5 * v)) / 2e-5
+    r = rng.normal(size=change.shape)
+    along, said = abs((r * change).sum()), abs((vjp(x, r) * v).sum())
+    return bool(abs(along - said) <= 1e-4 * (1 + along))
+
+
 # -- the table -------------------------------------------------------------------------------------
 
 EXERCISES = (
@@ -261,15 +277,18 @@ EXERCISES = (
             ),
             (
                 lambda x, y, g: (g / y, g * x / (y * y)),
-                "This is what you get with the sign of the second rule turned: does x / y grow or shrink as y grows?",
+                "This is what you get with the sign of the second rule turned: does x / y grow or"
+                " shrink as y grows?",
             ),
             (
                 lambda x, y, g: (1 / y, -x / (y * y)),
-                "These are the derivatives of x / y alone. A rule continues a chain: what came from above is missing.",
+                "These are the derivatives of x / y alone. A rule continues a chain: what came "
+                "from above is missing.",
             ),
             (
                 lambda x, y, g: (g / y, -g * x / y),
-                "This is what you get with y to the first power in the second rule. Write x / y as x times y^-1.",
+                "This is what you get with y to the first power in the second rule. Write x / y "
+                "as x times y^-1.",
             ),
             (
                 lambda x, y, g: (g * y, g * x),
@@ -279,11 +298,23 @@ EXERCISES = (
                 lambda x, y, g: (-g * x / (y * y), g / y),
                 "These are both gradients, in the wrong places: that of x comes first.",
             ),
+            (
+                lambda x, y, g: (g / y, -g / (y * y)),
+                "In the second rule a factor is missing: x / y changes the more with y the larger"
+                " x is.",
+            ),
+            (
+                lambda x, y, g: (g / np.abs(y), -g * x / (y * y)),
+                "The first rule is right where y is positive only: does x / y grow with x when y "
+                "is negative?",
+            ),
         ),
         hints=(
             "Each rule is the ordinary derivative by one argument, the other held constant.",
-            "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the power rule.",
-            "Both rules are multiplied by g; nothing is summed, because everything happens element by element.",
+            "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the "
+            "power rule.",
+            "Both rules are multiplied by g; nothing is summed, because everything happens "
+            "element by element.",
         ),
         inputs=quotients,
         edges=(
@@ -303,34 +334,57 @@ EXERCISES = (
         wrong=(
             (
                 take_by_lost_duplicates,
-                "This is what you get when NumPy reads all places first and writes them afterwards: where an index "
-                "occurs twice, only the last gradient survives. What should two uses of one number do?",
+                "This is what you get when NumPy reads all places first and writes them "
+                "afterwards: where an index occurs twice, only the last gradient survives. What "
+                "should two uses of one number do?",
             ),
             (
                 take_first,
-                "This keeps only the first gradient that arrives at each place. What should two uses do together?",
+                "This keeps only the first gradient that arrives at each place. What should two "
+                "uses do together?",
             ),
             (
                 take_shared,
-                "This is the mean over the uses of a number. Moving the number moves the loss through each of them.",
+                "This is the mean over the uses of a number. Moving the number moves the loss "
+                "through each of them.",
             ),
             (
                 lambda x, index, g: np.bincount(index.ravel(), g.ravel()),
-                "This ends at the largest index that was looked up. Elements of x behind it have a gradient too.",
+                "This ends at the largest index that was looked up. Elements of x behind it have "
+                "a gradient too.",
             ),
             (
                 lambda x, index, g: g[index % len(g)],
-                "This looks up g at the indices: the way forward once more. The way back sends g to the places.",
+                "This looks up g at the indices: the way forward once more. The way back sends g "
+                "to the places.",
             ),
             (
                 lambda x, index, g: g,
-                "This is g as it came, one gradient for each look-up. One for each element of x is asked for.",
+                "This is g as it came, one gradient for each look-up. One for each element of x "
+                "is asked for.",
+            ),
+            (
+                lambda x, index, g: np.bincount(index.ravel(), minlength=len(x)).astype(float),
+                "This counts how often each place was looked up. What arrives there is not 1 but "
+                "its share of g.",
+            ),
+            (
+                lambda x, index, g: x * np.bincount(index.ravel(), g.ravel(), len(x)),
+                "This multiplies by x. A look-up does not change a number, so its derivative is 1.",
+            ),
+            (
+                take_by_rows,
+                "Right where index has one axis. With two this goes through its rows, and within "
+                "a row a repeated place is lost. Can index and g be made flat?",
             ),
         ),
         hints=(
             "Start from zeros of the shape of x. An element that nobody looked up keeps its zero.",
-            "An element that was looked up three times gets the sum of three gradients. Try a loop first.",
-            "A loop over zip(index, g) does it; for speed look at np.add.at or np.bincount with weights.",
+            "An element that was looked up three times gets the sum of three gradients. Try a "
+            "loop first.",
+            "A loop over zip(index.ravel(), g.ravel()) does it; for speed look at np.add.at or "
+            "np.bincount with "
+            "weights.",
         ),
         inputs=indices,
         edges=(
@@ -348,24 +402,26 @@ EXERCISES = (
         wrong=(
             (
                 cross_entropy_overflowing,
-                "This is what you get when e to the power of 1000 overflows and infinity is divided by infinity. "
-                "Softmax does not change when you subtract the same number from all the scores of a row.",
+                "This is what you get when e to the power of 1000 overflows and infinity is "
+                "divided by infinity. Softmax does not change when you subtract the same number "
+                "from all the scores of a row.",
             ),
             (
                 cross_entropy_underflowing,
-                "This subtracts the largest score of all. A row far below it becomes all zeros, and 0 / 0 is left: "
-                "which score may each row subtract?",
+                "This subtracts the largest score of all. A row far below it becomes all zeros, "
+                "and 0 / 0 is left: which score may each row subtract?",
             ),
             (
                 cross_entropy_by_columns,
-                "This takes 1 away in whole columns: d[:, labels] means all rows at these columns. Each row has one "
-                "right class of its own.",
+                "This takes 1 away in whole columns: d[:, labels] means all rows at these "
+                "columns. Each row has one right class of its own.",
             ),
             (
                 lambda logits, labels: (
                     (softmax(logits) - 1) * one_hot(logits, labels) / len(logits)
                 ),
-                "This changes only the score of the right class. The other scores stand below the line of p too.",
+                "This changes only the score of the right class. The other scores stand below the"
+                " line of p too.",
             ),
             (
                 lambda logits, labels: softmax(logits) - one_hot(logits, labels),
@@ -373,18 +429,20 @@ EXERCISES = (
             ),
             (
                 lambda logits, labels: (one_hot(logits, labels) - softmax(logits)) / len(logits),
-                "This has the opposite sign: a step against it would make the right class less probable.",
+                "This has the opposite sign: a step against it would make the right class less "
+                "probable.",
             ),
             (
                 lambda logits, labels: (
                     (softmax(logits, axis=0) - one_hot(logits, labels)) / len(logits)
                 ),
-                "This is what you get with softmax over the wrong axis: the classes of one example compete, not the "
-                "examples of one class.",
+                "This is what you get with softmax over the wrong axis: the classes of one "
+                "example compete, not the examples of one class.",
             ),
             (
                 lambda logits, labels: softmax(logits) / len(logits),
-                "This is the derivative of the log of the sum only. The score of the right class appears once more.",
+                "This is the derivative of the log of the sum only. The score of the right class "
+                "appears once more.",
             ),
             (
                 lambda logits, labels: (softmax(logits) - one_hot(logits, labels)) / logits.size,
@@ -392,9 +450,12 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "For one example: -log p_label = log(sum_u e^logit_u) - logit_label. Take the derivative of both terms.",
-            "The derivative of log(sum_u e^logit_u) by logit_v is p_v. The other term concerns only v = label.",
-            "Compute p with the largest score of each row subtracted first; change one entry a row; mind the mean.",
+            "For one example: -log p_label = log(sum_u e^logit_u) - logit_label. Take the "
+            "derivative of both terms.",
+            "The derivative of log(sum_u e^logit_u) by logit_v is p_v. The other term concerns "
+            "only v = label.",
+            "Compute p with the largest score of each row subtracted first; change one entry a "
+            "row; mind the mean.",
         ),
         inputs=scores,
         edges=(
@@ -413,43 +474,55 @@ EXERCISES = (
         wrong=(
             (
                 lambda f, vjp, x, rng: is_right(f, vjp, x, rng, draw=np.ones),
-                "This judge acquits rules that send the right gradients to the wrong places. Which cotangent do you "
-                "use, and what can it not see?",
+                "This judge acquits rules that send the right gradients to the wrong places. "
+                "Which cotangent do you use, and what can it not see?",
             ),
             (
                 lambda f, vjp, x, rng: is_right(f, vjp, x, rng, step=1e-16),
-                "This judge condemns every rule, right ones too. How long is your step, and how many digits are left?",
+                "This judge condemns every rule, right ones too. How long is your step, and how "
+                "many digits are left?",
             ),
             (
                 lambda f, vjp, x, rng: is_right(f, vjp, x, rng, tolerance=0.02),
-                "This judge lets small errors pass: one rule is wrong by 1%. How accurate are central differences?",
+                "This judge lets small errors pass: one rule is wrong by 1%. How accurate are "
+                "central differences?",
             ),
             (
                 judged_element_by_element,
-                "This judge calls f too often: once more for every element of x? All elements can move at once, in one "
-                "direction: how much should <r, f(x)> change then, according to the rule?",
+                "This judge calls f too often: once more for every element of x? All elements can"
+                " move at once, in one direction: how much should <r, f(x)> change then, "
+                "according to the rule?",
             ),
             (
                 lambda f, vjp, x, rng: is_right(f, vjp, x, rng, move=np.ones),
-                "This judge moves all elements of x by the same amount, so it cannot see which of them a gradient "
-                "belongs to.",
+                "This judge moves all elements of x by the same amount, so it cannot see which of"
+                " them a gradient belongs to.",
             ),
             (
                 judged_at_four_places,
-                "This judge looks at a few elements of x, and one rule is wrong at another. Can all elements move in "
-                "one evaluation?",
+                "This judge looks at a few elements of x, and one rule is wrong at another. Can "
+                "all elements move in one evaluation?",
             ),
             (
                 lambda f, vjp, x, rng: True,
                 "This judge finds every rule right. What did it compare?",
             ),
+            (
+                is_right_by_sizes,
+                "This judge lets a rule with the wrong sign pass. What do you compare, and what "
+                "does abs hide?",
+            ),
         ),
         hints=(
-            "Move all of x at once, along a random array v: (f(x + h v) - f(x - h v)) / (2 h) is J v. Two calls of f.",
-            "The rule gives J^T r for any r. Which number can be had from J v and r, and also from J^T r and v?",
-            "sum(r * Jv) and sum(vjp(x, r) * v) are equal if the rule is right. Random r, h = 1e-5, a small tolerance.",
+            "Move all of x at once, along a random array v: (f(x + h v) - f(x - h v)) / (2 h) is "
+            "J v. Two calls of f.",
+            "The rule gives J^T r for any r. Which number can be had from J v and r, and also "
+            "from J^T r and v?",
+            "sum(r * Jv) and sum(vjp(x, r) * v) are equal if the rule is right. Random r, h = "
+            "1e-5, a small tolerance.",
         ),
         inputs=lambda rng: (rng.normal(size=(int(rng.integers(4, 7)),) * 2), int(rng.integers(99))),
+        edges=((np.arange(16.0).reshape(4, 4) / 8 - 1, 3),),
         run=verdicts,
         forbidden=("minigen.gradients.check_gradients",),
         tries=4,

@@ -125,6 +125,12 @@ def straight_down(step, steps, warmup, peak):
     return peak * (steps - step) / (steps - warmup)
 
 
+@np.errstate(all="ignore")
+def clip_dividing_by_zero(gradients, max_norm):
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    return [g * np.minimum(1.0, max_norm / norm) if norm else g / norm for g in gradients]
+
+
 EXERCISES = (
     Exercise(
         "03.bugs",
@@ -135,15 +141,14 @@ EXERCISES = (
         wrong=(
             (
                 "321",
-                "This swaps B and C. Which of the two starts with a loss that is not the loss of guessing?",
+                "One run starts with a loss that is not the loss of guessing. Which, and what "
+                "does that say?",
             ),
-            (
-                "132",
-                "This swaps A and B. Whose gradient only grows, and who has the right run's curves exactly?",
-            ),
+            ("132", "Whose gradient only grows, and who has the right run's curves exactly?"),
             (
                 "123",
-                "This is the order of the list. Compare each run with the right one: first loss, gradient, bytes.",
+                "This is the order of the list. Compare each run with the right one: first loss, "
+                "gradient, bytes.",
             ),
             (
                 "213",
@@ -151,13 +156,16 @@ EXERCISES = (
             ),
             (
                 "231",
-                "Look at the bytes first: they settle one letter. Then at the first loss: what is log 50?",
+                "Look at the bytes first: they settle one letter. Then at the first loss: what is"
+                " log 50?",
             ),
         ),
         hints=(
             "One bug changes no curve at all. Which column of the table can tell it?",
-            "A softmax over 50 examples that spreads its bets gives each 1/50. What does that cost in nats?",
-            "A sum of all past gradients is momentum 1: a ball without friction. What does it do in a valley?",
+            "A softmax over 50 examples that spreads its bets gives each 1/50. What does that "
+            "cost in nats?",
+            "A sum of all past gradients is momentum 1: a ball without friction. What does it do "
+            "in a valley?",
         ),
     ),
     Exercise(
@@ -171,11 +179,13 @@ EXERCISES = (
         wrong=(
             (
                 lambda p, v, g, lr, momentum: (p - lr * g, momentum * v + g),
-                "This moves against the gradient of this step alone: the velocity is remembered but never used.",
+                "This moves against the gradient of this step alone: the velocity is remembered "
+                "but never used.",
             ),
             (
                 lambda p, v, g, lr, momentum: (p - lr * v, momentum * v + g),
-                "This moves with the velocity from before this step. Which of the two comes first in the formula?",
+                "This moves with the velocity from before this step. Which of the two comes first"
+                " in the formula?",
             ),
             (
                 lambda p, v, g, lr, momentum: (p + lr * (momentum * v + g), momentum * v + g),
@@ -186,12 +196,29 @@ EXERCISES = (
                     p - lr * (momentum * v + (1 - momentum) * g),
                     momentum * v + (1 - momentum) * g,
                 ),
-                "This is a running mean, as in Adam. SGD keeps a running sum: the gradient enters with weight 1.",
+                "This is a running mean, as in Adam. SGD keeps a running sum: the gradient enters"
+                " with weight 1.",
             ),
             (
                 lambda p, v, g, lr, momentum: (p - (momentum * v + lr * g), momentum * v + lr * g),
-                "This puts the learning rate into the velocity: the same path while lr is constant, but another "
-                "velocity. Where does the formula have lr?",
+                "This puts the learning rate into the velocity: the same path while lr is "
+                "constant, but another velocity. Where does the formula have lr?",
+            ),
+            (
+                lambda p, v, g, lr, momentum: (p - lr * (v + g), v + g),
+                "This never forgets: what multiplies the old velocity?",
+            ),
+            (
+                lambda p, v, g, lr, momentum: (p - lr * (momentum * v - g), momentum * v - g),
+                "In this velocity the gradient has the wrong sign. The velocity adds the "
+                "gradients up; the step goes against it.",
+            ),
+            (
+                lambda p, v, g, lr, momentum: (
+                    p - lr * (momentum * v + g) - lr * g,
+                    momentum * v + g,
+                ),
+                "This uses the gradient twice: once within the velocity and once beside it.",
             ),
         ),
         hints=(
@@ -218,7 +245,8 @@ EXERCISES = (
         wrong=(
             (
                 clip_each,
-                "This clips each array by its own norm, which turns the direction of the step. One norm for all.",
+                "This clips each array by its own norm, which turns the direction of the step. "
+                "One norm for all.",
             ),
             (
                 rescale_always,
@@ -226,16 +254,49 @@ EXERCISES = (
             ),
             (
                 lambda gradients, max_norm: [np.clip(g, -max_norm, max_norm) for g in gradients],
-                "This clips every entry by itself, which turns the direction of the step. Scale all entries alike.",
+                "This clips every entry by itself, which turns the direction of the step. Scale "
+                "all entries alike.",
             ),
             (
                 clip_squared_norm,
                 "This compares with the sum of squares. The length of a vector is its root.",
             ),
+            (
+                lambda gradients, max_norm: [
+                    g * min(1.0, max_norm / max(sum(np.linalg.norm(h) for h in gradients), 1e-30))
+                    for g in gradients
+                ],
+                "This adds the lengths of the arrays. The length of one long vector is the root "
+                "of the sum of all squares.",
+            ),
+            (
+                lambda gradients, max_norm: [
+                    g
+                    * min(
+                        1.0,
+                        max_norm / max(np.sqrt(np.mean([(h**2).mean() for h in gradients])), 1e-30),
+                    )
+                    for g in gradients
+                ],
+                "This takes a mean of squares. A length has a sum of squares under the root.",
+            ),
+            (
+                clip_dividing_by_zero,
+                "Your result has nan where all gradients are 0: the length is 0 then, and nothing"
+                " needs to be scaled.",
+            ),
+            (
+                lambda gradients, max_norm: [
+                    g * min(1.0, max_norm / max(max(np.abs(h).max() for h in gradients), 1e-30))
+                    for g in gradients
+                ],
+                "This compares the largest entry. Asked for is the length of the whole.",
+            ),
         ),
         hints=(
             "Add up the squares of all entries of all arrays; the root is the length.",
-            "The factor is max_norm / length, but never more than 1. Multiply every array by the same factor.",
+            "The factor is max_norm / length, but never more than 1. Multiply every array by the "
+            "same factor.",
         ),
         inputs=some_gradients,
         edges=(
@@ -258,12 +319,13 @@ EXERCISES = (
         wrong=(
             (
                 lambda fan_in: 1 / math.sqrt(fan_in),
-                "This keeps the signal without a ReLU. What does it do to the mean square to set half of a symmetric "
-                "signal to 0?",
+                "This keeps the signal without a ReLU. What does it do to the mean square to set "
+                "half of a symmetric signal to 0?",
             ),
             (
                 lambda fan_in: 2 / math.sqrt(fan_in),
-                "This doubles the standard deviation, so it multiplies the variance by 4. How much was lost?",
+                "This doubles the standard deviation, so it multiplies the variance by 4. How "
+                "much was lost?",
             ),
             (
                 lambda fan_in: 2 / fan_in,
@@ -271,16 +333,32 @@ EXERCISES = (
             ),
             (
                 lambda fan_in: 1 / math.sqrt(2 * fan_in),
-                "This makes the weights smaller. The ReLU has already taken something away: you must give it back.",
+                "This makes the weights smaller. The ReLU has already taken something away: you "
+                "must give it back.",
             ),
             (
                 lambda fan_in: math.sqrt(2 * math.pi / (math.pi - 1) / fan_in),
-                "This keeps the variance of the ReLU's output around its mean. But the next layer multiplies the "
-                "output itself: the mean square counts.",
+                "This keeps the variance of the ReLU's output around its mean. But the next layer"
+                " multiplies the output itself: the mean square counts.",
+            ),
+            (
+                lambda fan_in: math.sqrt(2) / fan_in,
+                "Here the root is taken of the 2 only. The variance is divided by the number of "
+                "inputs; the standard deviation by what?",
+            ),
+            (
+                lambda fan_in: math.sqrt(fan_in / 2),
+                "This is upside down: with more inputs, must the weights be larger or smaller?",
+            ),
+            (
+                lambda fan_in: math.sqrt(6 / fan_in),
+                "This is the half-width of a uniform distribution with the right variance. Its "
+                "standard deviation is smaller.",
             ),
         ),
         hints=(
-            "The next layer sees the mean square of what leaves the ReLU: half of it is 0, the rest as before.",
+            "The next layer sees the mean square of what leaves the ReLU: half of it is 0, the "
+            "rest as before.",
             "So the factor of one layer is fan_in * std^2 / 2. It must be 1.",
         ),
         inputs=lambda rng: (int(rng.integers(3, 1000)),),
@@ -294,27 +372,43 @@ EXERCISES = (
         wrong=(
             (
                 cosine_of_all_steps,
-                "This cosine begins at step 0, so it has fallen before the warm-up is over. When is the peak?",
+                "This cosine begins at step 0, so it has fallen before the warm-up is over. When "
+                "is the peak?",
             ),
             (
                 whole_cosine,
-                "This goes through a whole cosine: down to 0 in the middle, and back up. Half of one is enough.",
+                "This goes through a whole cosine: down to 0 in the middle, and back up. Half of "
+                "one is enough.",
             ),
             (
                 starts_at_zero,
-                "This is 0 at step 1, a step that learns nothing, and jumps after the warm-up. Steps count from 1.",
+                "This is 0 at step 1, a step that learns nothing, and jumps after the warm-up. "
+                "Steps count from 1.",
             ),
             (
                 cosine_down_to_minus,
-                "This ends at -peak: the cosine goes from 1 to -1, the learning rate must go from peak to 0.",
+                "This ends at -peak: the cosine goes from 1 to -1, the learning rate must go from"
+                " peak to 0.",
             ),
             (
                 straight_down,
-                "This falls in a straight line. A cosine falls slowly at first, fast in the middle, slowly at the end.",
+                "This falls in a straight line. A cosine falls slowly at first, fast in the "
+                "middle, slowly at the end.",
             ),
             (
                 lambda step, steps, warmup, peak: peak * (1 + math.cos(math.pi * step / steps)) / 2,
                 "This has no warm-up: it begins near the peak.",
+            ),
+            (
+                lambda step, steps, warmup, peak: warmup_cosine(step, steps, warmup, peak) / peak,
+                "This goes up to 1, whatever the peak is.",
+            ),
+            (
+                lambda step, steps, warmup, peak: (
+                    peak * min(step / warmup, (1 + math.cos(math.pi * step / steps)) / 2)
+                ),
+                "This takes the smaller of a rise and a fall that both begin at step 0: the peak "
+                "is never reached. The fall begins where the rise ends.",
             ),
         ),
         hints=(

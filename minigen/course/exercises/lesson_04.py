@@ -176,6 +176,8 @@ def judged(answer, n: int) -> tuple:
     if P.shape != (n, n):
         raise ValueError(f"expected a matrix of shape {(n, n)}, got {P.shape}")
     rows = bool((P >= 0).all() and np.allclose(P.sum(axis=1), 1))
+    if rows:
+        P = P / P.sum(axis=1, keepdims=True)  # single precision rounds
     along = bool((P[ring(n, 1, 1, 1) == 0] == 0).all())
     uniform = bool(np.allclose(P.sum(axis=0), 1))  # 1/n is stationary if the columns sum to 1 too
     limit = mixing_time(ring(n, 0.2, 0.4, 0.4))
@@ -222,23 +224,27 @@ EXERCISES = (
             ),
             (
                 ("wrong axis", "healthy", "leak"),
-                "This takes the lowest score for the healthiest. What must happen to a test score at orders far "
-                "too long for the training text, and what did B's do instead?",
+                "This takes the lowest score for the healthiest. What must happen to a test score"
+                " at orders far too long for the training text, and what did B's do instead?",
             ),
             (
                 ("leak", "wrong axis", "healthy"),
-                "This swaps A and B. Which of the two has rows that do not sum to 1, and which has test text that it "
-                "saw in training?",
+                "One run has rows that do not sum to 1, another has test text that it saw in "
+                "training. Which numbers show which?",
             ),
             (
                 ("targets not shifted", "leak", "healthy"),
-                "This would mean that A predicts the letter that it was given. Then its score would be near 0 bits.",
+                "This would mean that A predicts the letter that it was given. Then its score "
+                "would be near 0 bits.",
             ),
         ),
         hints=(
-            "Three things tell the three stories: the sums, the share of windows, the shape of the ladder.",
-            "A probability for the next letter must sum to 1 over the next letters, whatever it scores.",
-            "A model with honest test text gets worse at some order. One that has seen the answers does not.",
+            "Three things tell the three stories: the sums, the share of windows, the shape of "
+            "the ladder.",
+            "A probability for the next letter must sum to 1 over the next letters, whatever it "
+            "scores.",
+            "A model with honest test text gets worse at some order. One that has seen the "
+            "answers does not.",
         ),
     ),
     Exercise(
@@ -249,18 +255,36 @@ EXERCISES = (
         wrong=(
             (
                 after_transposed,
-                "This is what you get with P @ p. Row i of P says where state i goes: which axis must be summed over, "
-                "the one of the state you leave or of the one you reach?",
+                "This is what you get with P @ p. Row i of P says where state i goes: which axis "
+                "must be summed over, the one of the state you leave or of the one you reach?",
             ),
             (
                 lambda p, P, steps: p @ P**steps,
-                "This is what you get when each entry is raised to a power. Two steps of a chain are a matrix "
-                "product: every way through the state in between counts.",
+                "This is what you get when each entry is raised to a power. Two steps of a chain "
+                "are a matrix product: every way through the state in between counts.",
             ),
             (lambda p, P, steps: p @ P, "This takes one step, whatever `steps` says."),
             (
                 lambda p, P, steps: p @ np.linalg.matrix_power(P, steps + 1),
                 "This takes one step too many. What is the distribution after 0 steps?",
+            ),
+            (
+                lambda p, P, steps: p @ np.linalg.matrix_power(P, max(steps - 1, 0)),
+                "This takes one step too few. Try steps = 1 on paper.",
+            ),
+            (
+                lambda p, P, steps: p @ np.linalg.matrix_power(P, max(steps, 1)),
+                "After 0 steps nothing has happened yet; this takes a step all the same.",
+            ),
+            (
+                lambda p, P, steps: steps * (p @ P) if steps else p,
+                "This multiplies one step by their number. The next step starts from where the "
+                "last one ended.",
+            ),
+            (
+                lambda p, P, steps: np.linalg.matrix_power(P, steps)[p.argmax()],
+                "This starts in the likeliest state for certain. All states of p count, each with"
+                " its probability.",
             ),
         ),
         hints=(
@@ -283,12 +307,13 @@ EXERCISES = (
         wrong=(
             (
                 lambda P: float(entropies(P).mean()),
-                "This is what you get when all rows count alike. How often is the chain in each state?",
+                "This is what you get when all rows count alike. How often is the chain in each "
+                "state?",
             ),
             (
                 lambda P: float(-(stationary(P) * np.log2(stationary(P))).sum()),
-                "This is the entropy of the stationary distribution: the surprise of a state seen alone. "
-                "What does the state before tell about it?",
+                "This is the entropy of the stationary distribution: the surprise of a state seen"
+                " alone. What does the state before tell about it?",
             ),
             (
                 lambda P: float(stationary(P) @ entropies(P) * np.log(2)),
@@ -296,14 +321,34 @@ EXERCISES = (
             ),
             (
                 rate_with_log_zero,
-                "This is 0 * log 0, which NumPy calls nan. A move that never happens costs nothing on average: "
-                "take the logarithm only where P > 0.",
+                "This is 0 * log 0, which NumPy calls nan. A move that never happens costs "
+                "nothing on average: take the logarithm only where P > 0.",
+            ),
+            (
+                lambda P: -float(stationary(P) @ entropies(P)),
+                "The sign is turned: surprise is minus the logarithm of a probability.",
+            ),
+            (
+                lambda P: float(entropies(P).sum()),
+                "This adds up the entropies of all rows. A step is made from one state: weigh "
+                "them.",
+            ),
+            (
+                lambda P: float(entropies(P).max()),
+                "This is the entropy of the most uncertain state. How often is the chain there?",
+            ),
+            (
+                lambda P: float(stationary(P) @ entropies(P)) / np.log2(len(P)),
+                "This is the share of the largest entropy that is possible. Asked for are bits "
+                "per step.",
             ),
         ),
         hints=(
             "Each row of P is a distribution with an entropy of its own, in bits.",
-            "Average the rows' entropies, each as often as its state is visited: the weights are stationary.",
-            "power_iteration(P) above gives the weights; np.where(P > 0, P, 1) makes log 0 harmless.",
+            "Average the rows' entropies, each as often as its state is visited: the weights are "
+            "stationary.",
+            "power_iteration(P) above gives the weights; np.where(P > 0, P, 1) makes log 0 "
+            "harmless.",
         ),
         inputs=sparse_chain,
         edges=(
@@ -322,30 +367,48 @@ EXERCISES = (
         wrong=(
             (
                 enlarge_newest_first,
-                "This is what you get with the newest symbol first. The pair (a, b), a before b, has number a V + b.",
+                "This is what you get with the newest symbol first. The pair (a, b), a before b, "
+                "has number a V + b.",
             ),
             (
                 enlarge_without_shift,
-                "This is what you get when (a, b) moves to (a, c). The pair is the last two symbols: which two are "
-                "the last two once c has come?",
+                "This is what you get when (a, b) moves to (a, c). The pair is the last two "
+                "symbols: which two are the last two once c has come?",
             ),
             (
                 enlarge_newest_in_front,
-                "This is what you get when (a, b) moves to (c, b). In a pair the older symbol stands first: "
-                "which of b and c is the older?",
+                "This is what you get when (a, b) moves to (c, b). In a pair the older symbol "
+                "stands first: which of b and c is the older?",
             ),
             (
                 lambda table: table.reshape(len(table) ** 2, len(table)),
-                "This is the same table with rows for pairs. A transition matrix leads from a state to a *state*, so "
-                "its columns are pairs as well.",
+                "This is the same table with rows for pairs. A transition matrix leads from a "
+                "state to a *state*, so its columns are pairs as well.",
             ),
             (
                 lambda table: enlarge(table).T,
-                "This is what you get with rows and columns swapped: P[now, next], and each row sums to 1.",
+                "This is what you get with rows and columns swapped: P[now, next], and each row "
+                "sums to 1.",
+            ),
+            (
+                lambda table: np.kron(np.eye(len(table)), table.mean(axis=0)),
+                "Here the older of the two symbols plays no part. table[a, b, c] depends on a as "
+                "well.",
+            ),
+            (
+                lambda table: np.repeat(table.reshape(len(table) ** 2, -1), len(table), axis=1),
+                "From (a, b) this reaches every pair. Which symbol is certain to be the older one"
+                " of the next pair?",
+            ),
+            (
+                lambda table: np.tile(table.reshape(len(table) ** 2, -1), (1, len(table))),
+                "From (a, b) this reaches pairs that begin with any symbol, so the rows sum to V."
+                " The next pair begins with b.",
             ),
         ),
         hints=(
-            "From (a, b) only pairs that begin with b can be reached: V entries of each row are not 0.",
+            "From (a, b) only pairs that begin with b can be reached: V entries of each row are "
+            "not 0.",
             "Three loops over a, b, c and one assignment: which row, which column?",
             "The row is that of (a, b), the column that of (b, c), the entry table[a, b, c].",
         ),
@@ -361,26 +424,44 @@ EXERCISES = (
         wrong=(
             (
                 lambda n: ring(n, 0.5, 0.25, 0.25),
-                "This is the lazy walk: it does mix, but half of its steps do nothing. How lazy must it be?",
+                "This is the lazy walk: it does mix, but half of its steps do nothing. How lazy "
+                "must it be?",
             ),
             (
                 lambda n: ring(n, 0, 0.5, 0.5),
-                "This never mixes: on a ring of even length it is on an even place, then an odd one, then an even "
-                "one, for ever. What breaks the rhythm?",
+                "This never mixes: on a ring of even length it is on an even place, then an odd "
+                "one, then an even one, for ever. What breaks the rhythm?",
             ),
             (
                 lambda n: np.full((n, n), 1 / n),
-                "This mixes in one step, by leaps. Only staying and moves to the two neighbours are allowed.",
+                "This mixes in one step, by leaps. Only staying and moves to the two neighbours "
+                "are allowed.",
             ),
             (
                 walk_off_balance,
                 "This treats one place unlike the others, so 1/n is not stationary any more: "
                 "does as much flow into each place as out of it?",
             ),
+            (lambda n: 2 * mix_fast(n), "The rows do not sum to 1: they must be distributions."),
+            (
+                lambda n: ring(n, 0.8, 0.1, 0.1),
+                "This stays four times out of five: it mixes, but slowly. What is a step that "
+                "stays good for?",
+            ),
+            (
+                lambda n: ring(n, -0.2, 0.6, 0.6),
+                "An entry is negative: each is the probability of a move.",
+            ),
+            (
+                lambda n: ring(n, 0.1, 0.8, 0.1)[:, ::-1],
+                "Something stands in the wrong order: from its place a walker may reach itself "
+                "and its two neighbours.",
+            ),
         ),
         hints=(
             "Start from np.roll(np.eye(n), 1, axis=1), a step to the right, and its transpose.",
-            "Chains of the form: stay with probability s, right and left with (1 - s) / 2 each. Try several s.",
+            "Chains of the form: stay with probability s, right and left with (1 - s) / 2 each. "
+            "Try several s.",
             "s = 1/2 wastes every second step and s = 0 never mixes: a small s is enough.",
         ),
         inputs=lambda rng: (2 * int(rng.integers(4, 9)),),

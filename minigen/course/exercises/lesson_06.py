@@ -43,8 +43,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
 
 
 def as_floats(answer, *arguments):
-    result = answer(*arguments)
-    return result if result is None else np.asarray(result, dtype=float)
+    return np.asarray(answer(*arguments), dtype=float)
 
 
 def bits(nats, dimensions):
@@ -176,7 +175,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda nats, dimensions: np.mean(nats) / dimensions,
-                "This is what you get in nats per dimension. How many nats is one bit, one fair coin?",
+                "This is what you get in nats per dimension. How many nats is one bit, one fair "
+                "coin?",
             ),
             (
                 lambda nats, dimensions: np.mean(nats) / np.log(2),
@@ -184,21 +184,37 @@ EXERCISES = (
             ),
             (
                 lambda nats, dimensions: np.mean(nats) * np.log(2) / dimensions,
-                "This is what you get when log 2 multiplies. One bit is 0.69 nats: are there more bits or more nats?",
+                "This is what you get when log 2 multiplies. One bit is 0.69 nats: are there more"
+                " bits or more nats?",
             ),
             (
                 lambda nats, dimensions: np.asarray(nats) / np.log(2) / dimensions,
-                "This is one number for each image. The exercise asks for the mean over the images.",
+                "This is one number for each image. The exercise asks for the mean over the "
+                "images.",
             ),
             (
                 lambda nats, dimensions: np.sum(nats) / np.log(2) / dimensions,
                 "This is the sum over the images. The exercise asks for the mean over the images.",
             ),
+            (
+                lambda nats, dimensions: np.mean(nats) * np.log2(np.e) * dimensions,
+                "This multiplies by the number of dimensions. Of one dimension the cost is a "
+                "share of the whole.",
+            ),
+            (
+                lambda nats, dimensions: -np.mean(nats) / np.log(2) / dimensions,
+                "The sign is turned once too often: nats is minus the logarithm already.",
+            ),
+            (
+                lambda nats, dimensions: np.mean(nats) / np.log(10) / dimensions,
+                "This is to base 10. A bit is to base 2.",
+            ),
         ),
         hints=(
             "A fair coin costs 1 bit and log 2 nats. Which number do you divide by to get from the "
             "second to the first?",
-            "Mean over images first; then two divisions, one for the unit and one for the dimensions.",
+            "Mean over images first; then two divisions, one for the unit and one for the "
+            "dimensions.",
         ),
         inputs=lambda rng: (rng.uniform(5, 40, rng.integers(2, 9)), int(rng.integers(2, 64))),
         edges=(
@@ -216,18 +232,18 @@ EXERCISES = (
         wrong=(
             (
                 marginals,
-                "This is log p(x_i) of each symbol alone: independent symbols. What is already known must "
-                "restrict the sum.",
+                "This is log p(x_i) of each symbol alone: independent symbols. What is already "
+                "known must restrict the sum.",
             ),
             (
                 in_place_of_symbol,
-                "This has the right factors in another sequence: symbol 0 first. The exercise wants the "
-                "order's first symbol first.",
+                "This has the right factors in another sequence: symbol 0 first. The exercise "
+                "wants the order's first symbol first.",
             ),
             (
                 lambda joint, x, order: log_factors(joint, x, range(joint.ndim)),
-                "This is what you get from left to right, whatever `order` says. The sum is the same, the "
-                "factors are not.",
+                "This is what you get from left to right, whatever `order` says. The sum is the "
+                "same, the factors are not.",
             ),
             (
                 lambda joint, x, order: np.cumsum(log_factors(joint, x, order)),
@@ -237,10 +253,24 @@ EXERCISES = (
                 lambda joint, x, order: np.exp(log_factors(joint, x, order)),
                 "These are the factors themselves; the exercise asks for their logs.",
             ),
+            (
+                lambda joint, x, order: -log_factors(joint, x, order),
+                "The sign is turned: asked for is log p, which is not positive.",
+            ),
+            (
+                lambda joint, x, order: log_factors(joint, x, order) / np.log(2),
+                "This is in bits; asked for is the natural logarithm.",
+            ),
+            (
+                lambda joint, x, order: log_factors(joint, tuple(1 - v for v in x), order),
+                "These are the factors of the opposite string: 0 and 1 are swapped somewhere.",
+            ),
         ),
         hints=(
-            "A conditional is a ratio of two sums over the table: with and without this symbol fixed.",
-            "Keep a list of one index an axis, all slice(None) at first, and put x[i] into place i as you go.",
+            "A conditional is a ratio of two sums over the table: with and without this symbol "
+            "fixed.",
+            "Keep a list of one index an axis, all slice(None) at first, and put x[i] into place "
+            "i as you go.",
             "joint[tuple(index)].sum() is the mass that is left. Divide it by the mass before this "
             "step; the first is 1.",
         ),
@@ -260,12 +290,13 @@ EXERCISES = (
         wrong=(
             (
                 lambda order: (np.argsort(order)[:, None] >= np.argsort(order)).astype(int),
-                "This is a mask of type B: the diagonal is full, so a symbol sees itself. What would the "
-                "likelihood be?",
+                "This is a mask of type B: the diagonal is full, so a symbol sees itself. What "
+                "would the likelihood be?",
             ),
             (
                 lambda order: mask(order).T,
-                "This is the mask transposed: [i, j] is 1 where i comes before j. Which index is the output's?",
+                "This is the mask transposed: [i, j] is 1 where i comes before j. Which index is "
+                "the output's?",
             ),
             (
                 lambda order: np.tril(np.ones((len(order), len(order)), int), -1),
@@ -276,10 +307,28 @@ EXERCISES = (
                 "This compares the entries of `order`, which say who comes at a place. "
                 "You need the contrary: at which place someone comes.",
             ),
+            (
+                lambda order: 1 - mask(order),
+                "This is 1 where it should be 0: hidden and seen are swapped.",
+            ),
+            (
+                lambda order: (np.argsort(order)[:, None] == np.argsort(order) + 1).astype(int),
+                "This lets each symbol see only the one just before it. All that come before may "
+                "be seen.",
+            ),
+            (
+                lambda order: np.triu(np.ones((len(order), len(order)), int), 1),
+                "This is the mask from right to left: `order` is not used.",
+            ),
+            (
+                lambda order: np.ones((len(order),) * 2, int) - np.eye(len(order), dtype=int),
+                "This lets each symbol see all the others, those that come later too.",
+            ),
         ),
         hints=(
             "You need the place of each symbol: order = (2, 0, 1) means that symbol 2 has place 0.",
-            "np.argsort of a permutation is its inverse. Or fill the mask with two loops over `order`.",
+            "np.argsort of a permutation is its inverse. Or fill the mask with two loops over "
+            "`order`.",
         ),
         inputs=lambda rng: (tuple(map(int, rng.permutation(int(rng.integers(2, 8))))),),
         edges=(((2, 0, 1),), ((0,),), ((1, 0),), ((0, 1, 2, 3),), ((1, 2, 3, 0),)),
@@ -299,18 +348,18 @@ EXERCISES = (
         wrong=(
             (
                 ("B for A", "A for B", "healthy"),
-                "The healthy one is right, the two mistakes are swapped. Which one lets a symbol see "
-                "itself, and what is its cost?",
+                "One mistake lets a symbol see itself. What does that do to the sum over all "
+                "strings, and to the cost?",
             ),
             (
                 ("healthy", "B for A", "A for B"),
-                "Two of them sum to 1. A mask that hides too much is a proper distribution too; compare their costs "
-                "and the entries just below the diagonal.",
+                "Two of them sum to 1. A mask that hides too much is a proper distribution too; "
+                "compare their costs and the entries just below the diagonal.",
             ),
             (
                 ("A for B", "healthy", "B for A"),
-                "You call the cheapest one healthy. Can a model cost less than the entropy? Look at its "
-                "sum over all strings.",
+                "You call the cheapest one healthy. Can a model cost less than the entropy? Look "
+                "at its sum over all strings.",
             ),
         ),
         hints=(
@@ -326,17 +375,18 @@ EXERCISES = (
         wrong=(
             (
                 greedy,
-                "This is the greedy order: the cheapest symbol at every step. A dear symbol early can make "
-                "all others cheap.",
+                "This is the greedy order: the cheapest symbol at every step. A dear symbol early"
+                " can make all others cheap.",
             ),
             (
                 cheapest_set_of_each,
-                "This takes for each symbol the set that suits it best. No single order gives all of them those sets.",
+                "This takes for each symbol the set that suits it best. No single order gives all"
+                " of them those sets.",
             ),
             (
                 lambda cost: cost.min(axis=0).sum(),
-                "This takes the least entry of each column, even of sets that already hold the symbol; and no single "
-                "order gives every symbol the set that suits it best.",
+                "This takes the least entry of each column, even of sets that already hold the "
+                "symbol; and no single order gives every symbol the set that suits it best.",
             ),
             (
                 lambda cost: order_cost(cost, range(cost.shape[1])),
@@ -349,11 +399,28 @@ EXERCISES = (
                 ),
                 "This is the cost of the worst order.",
             ),
+            (
+                lambda cost: best_cost(cost) / cost.shape[1],
+                "This is the cost of one symbol on average. The total was asked for.",
+            ),
+            (
+                lambda cost: min(
+                    order_cost(cost, np.roll(np.arange(cost.shape[1]), k))
+                    for k in range(cost.shape[1])
+                ),
+                "This tries a few orders only. There are D! of them, or 2^D sets.",
+            ),
+            (
+                lambda cost: np.min(cost[0]) + np.min(cost[-1]),
+                "Only two sets are looked at here. Every symbol has its cost, after the set "
+                "before it.",
+            ),
         ),
         hints=(
-            "Write the cost of one given order first: seen = 0, and after symbol i, seen |= 1 << i.",
-            "best[seen]: the least cost at which the set `seen` can have been written. best[0] = 0; "
-            "you want the full set.",
+            "Write the cost of one given order first: seen = 0, and after symbol i, seen |= 1 << "
+            "i.",
+            "best[seen]: the least cost at which the set `seen` can have been written. best[0] = "
+            "0; you want the full set.",
             "best[seen | 1 << i] is at most best[seen] + cost[seen, i]. Adding a symbol makes the "
             "integer larger, so go upwards.",
         ),

@@ -134,8 +134,8 @@ MEANS, WEIGHTS, STD = (
 def walk_error(alpha_bar, steps: int) -> float:
     """Root mean square distance between where DDIM ends in a few steps and where it should end.
 
-    The denoiser is the exact one of the two heaps. In one dimension the way without errors is known:
-    it keeps the order of the points, so each quantile of the noise goes to that of the data.
+    The denoiser is the exact one of the two heaps. In one dimension the way without errors is
+    known: it keeps the order of the points, so each quantile of the noise goes to that of the data.
     """
     x, ends = start_and_truth()
     signal = np.asarray(alpha_bar(np.arange(steps + 1) / steps), dtype=np.float64)
@@ -214,10 +214,6 @@ def judged(answer, t: np.ndarray, steps: int) -> Judged:
 
 
 def one_number_a_time(signal, t: np.ndarray) -> np.ndarray:
-    if signal is None:
-        raise ValueError(
-            "my_alpha_bar must return an array like t, got None (is a return missing?)"
-        )
     signal = np.asarray(signal, dtype=np.float64)
     if signal.shape != t.shape or not np.isfinite(signal).all():
         which = (
@@ -249,41 +245,45 @@ EXERCISES = (
         wrong=(
             (
                 (NAMES[2], NAMES[1], NAMES[3], NAMES[0]),
-                "This takes the two chains that keep the digit for each other. Both end with signal left, so the "
-                "pictures cannot tell them apart, but the numbers can: which of the two has an end that one "
-                "printed alpha_bar_T explains, and which has lost almost nothing after a whole chain?",
+                "This takes the two chains that keep the digit for each other. Both end with "
+                "signal left, so the pictures cannot tell them apart, but the numbers can: which "
+                "of the two has an end that one printed alpha_bar_T explains, and which has lost "
+                "almost nothing after a whole chain?",
             ),
             (
                 (NAMES[3], NAMES[0], NAMES[2], NAMES[1]),
-                "This accuses the chain whose variance stays at 1 and clears the one whose variance dips. For "
-                "data of variance 1 a preserving chain must keep it: alpha^2 + sigma^2 = 1.",
+                "This accuses the chain whose variance stays at 1 and clears the one whose "
+                "variance dips. For data of variance 1 a preserving chain must keep it: alpha^2 +"
+                " sigma^2 = 1.",
             ),
             (
                 (NAMES[2], NAMES[0], NAMES[0], NAMES[1]),
-                "This accuses the chain that ends in noise. Look at its alpha^2 in the last column again: a slow "
-                "start is a choice of pace, no fault.",
+                "This accuses the chain that ends in noise. Look at its alpha^2 in the last "
+                "column again: a slow start is a choice of pace, no fault.",
             ),
             (
                 (NAMES[3],) * 4,
-                "Only one of the four is healthy. Two still show the digit at t = 1, one does not keep the variance.",
+                "Only one of the four is healthy. Two still show the digit at t = 1, one does not"
+                " keep the variance.",
             ),
             (
                 (NAMES[1], NAMES[0], NAMES[3], NAMES[2]),
-                "One name is for a chain whose alpha^2 and sigma^2 do not add up to 1; you gave it to one whose sum is "
-                "1 in every line.",
+                "One name is for a chain whose alpha^2 and sigma^2 do not add up to 1; you gave "
+                "it to one whose sum is 1 in every line.",
             ),
             (
                 (NAMES[0], NAMES[2], NAMES[3], NAMES[1]),
-                "You say of a chain that its end is not noise, but its alpha^2 is 0.0000 at t = 1. What is odd about "
-                "its sum half-way?",
+                "You say of a chain that its end is not noise, but its alpha^2 is 0.0000 at t = "
+                "1. What is odd about its sum half-way?",
             ),
         ),
         hints=(
-            "Three numbers tell the four apart: the variance half-way, alpha^2 at the end, and whether alpha^2 "
-            "falls as a product of factors 1 - beta would.",
-            "One chain has alpha^2 + sigma^2 below 1 half-way. What must be squared to get a variance was squared"
-            " once too often there.",
-            "Of the two that still show the digit, one ends at 1 - 0.02: that is the last beta alone, not a product.",
+            "Three numbers tell the four apart: the variance half-way, alpha^2 at the end, and "
+            "whether alpha^2 falls as a product of factors 1 - beta would.",
+            "One chain has alpha^2 + sigma^2 below 1 half-way. What must be squared to get a "
+            "variance was squared once too often there.",
+            "Of the two that still show the digit, one ends at 1 - 0.02: that is the last beta "
+            "alone, not a product.",
         ),
     ),
     Exercise(
@@ -299,12 +299,13 @@ EXERCISES = (
         wrong=(
             (
                 lambda alpha_bar: np.log(alpha_bar),
-                "This is the logarithm of the signal's share of the whole. The ratio asked for is signal to "
-                "noise: what is the noise's variance here?",
+                "This is the logarithm of the signal's share of the whole. The ratio asked for is"
+                " signal to noise: what is the noise's variance here?",
             ),
             (
                 lambda alpha_bar: 0.5 * np.log(alpha_bar / (1 - alpha_bar)),
-                "This is the ratio of the amplitudes, alpha / sigma. The SNR is a ratio of variances.",
+                "This is the ratio of the amplitudes, alpha / sigma. The SNR is a ratio of "
+                "variances.",
             ),
             (
                 lambda alpha_bar: np.log((1 - alpha_bar) / alpha_bar),
@@ -328,8 +329,8 @@ EXERCISES = (
             ),
             (
                 lambda alpha_bar: 2 * np.log(alpha_bar / (1 - alpha_bar)),
-                "This is twice too much. The 2 belongs before the logarithm of alpha / sigma; here the ratio is of "
-                "variances already.",
+                "This is twice too much. The 2 belongs before the logarithm of alpha / sigma; "
+                "here the ratio is of variances already.",
             ),
             (
                 lambda alpha_bar: alpha_bar / (1 - alpha_bar),
@@ -347,11 +348,13 @@ EXERCISES = (
                 lambda alpha_bar: np.log(
                     np.clip(alpha_bar, 0.01, 0.99) / (1 - np.clip(alpha_bar, 0.01, 0.99))
                 ),
-                "This clips alpha_bar. Real schedules come much closer to 0 and 1, and nothing goes wrong there.",
+                "This clips alpha_bar. Real schedules come much closer to 0 and 1, and nothing "
+                "goes wrong there.",
             ),
         ),
         hints=(
-            "x_t = alpha clean + sigma noise. Which variance does each of the two terms have, for data of variance 1?",
+            "x_t = alpha clean + sigma noise. Which variance does each of the two terms have, for"
+            " data of variance 1?",
             "alpha_bar is alpha^2, and a preserving schedule has sigma^2 = 1 - alpha_bar.",
         ),
         inputs=lambda rng: (rng.uniform(0.01, 0.99, size=int(rng.integers(1, 7))),),
@@ -375,13 +378,14 @@ EXERCISES = (
         wrong=(
             (
                 lambda steps: np.linspace(1e-4, 0.02, steps),
-                "This is what you get with the betas of 1000 steps in a chain of another length: the classic. "
-                "Multiply (1 - beta) over 50 such steps and see what is left.",
+                "This is what you get with the betas of 1000 steps in a chain of another length: "
+                "the classic. Multiply (1 - beta) over 50 such steps and see what is left.",
             ),
             (
                 lambda steps: np.linspace(1e-4, 0.02, steps) * 1000 / steps,
-                "The scale is right, but in the shortest chains a beta reaches 1 or more: there 1 - beta is no "
-                "variance that can stay. What do Nichol and Dhariwal do with such a beta?",
+                "The scale is right, but in the shortest chains a beta reaches 1 or more: there 1"
+                " - beta is no variance that can stay. What do Nichol and Dhariwal do with such a"
+                " beta?",
             ),
             (
                 lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps) * steps / 1000, 0.999),
@@ -397,8 +401,8 @@ EXERCISES = (
             ),
             (
                 lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps) * 1000 / steps, 1.0),
-                "The scale is right. A beta of exactly 1 leaves no signal at all, and alpha_bar never recovers from a "
-                "factor 0: the cap asked for is a little lower.",
+                "The scale is right. A beta of exactly 1 leaves no signal at all, and alpha_bar "
+                "never recovers from a factor 0: the cap asked for is a little lower.",
             ),
             (
                 lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps) * 1000 / steps, 0.99),
@@ -408,8 +412,8 @@ EXERCISES = (
                 lambda steps: np.linspace(
                     1e-4 * 1000 / steps, min(0.02 * 1000 / steps, 0.999), steps
                 ),
-                "Here the last end is capped first and then the betas are spread below it. That moves the betas in "
-                "between too; cap each of them at the end.",
+                "Here the last end is capped first and then the betas are spread below it. That "
+                "moves the betas in between too; cap each of them at the end.",
             ),
             (
                 lambda steps: np.minimum(np.linspace(1e-4, 0.02, steps + 1) * 1000 / steps, 0.999),
@@ -427,27 +431,32 @@ EXERCISES = (
             ),
             (
                 lambda steps: 1 - betas_for(steps),
-                "These are the factors 1 - beta, the share of the variance that stays. Beta is what a step replaces.",
+                "These are the factors 1 - beta, the share of the variance that stays. Beta is "
+                "what a step replaces.",
             ),
             (
                 lambda steps: betas_for(steps)[::-1],
-                "These are the right numbers in the wrong order: the forward chain begins with its smallest beta.",
+                "These are the right numbers in the wrong order: the forward chain begins with "
+                "its smallest beta.",
             ),
             (
                 lambda steps: np.full(steps, min(0.01005 * 1000 / steps, 0.999)),
-                "These have about the right sum, but they do not grow: each step has the same beta.",
+                "These have about the right sum, but they do not grow: each step has the same "
+                "beta.",
             ),
             (
                 lambda steps: np.linspace(1e-4, 0.02, 1000)[:steps],
-                "This is the beginning of the long chain, where almost nothing happens yet, and then it stops.",
+                "This is the beginning of the long chain, where almost nothing happens yet, and "
+                "then it stops.",
             ),
         ),
         hints=(
-            "The logarithm of alpha_bar_T is about minus the sum of the betas. What happens to that sum with "
-            "fewer steps?",
-            "The sum of evenly spaced numbers is their count times the mean of the two ends. If there are fewer of "
-            "them, what must happen to both ends?",
-            "Cap at the very end, entry by entry: np.minimum(..., 0.999) keeps every factor 1 - beta above 0.",
+            "The logarithm of alpha_bar_T is about minus the sum of the betas. What happens to "
+            "that sum with fewer steps?",
+            "The sum of evenly spaced numbers is their count times the mean of the two ends. If "
+            "there are fewer of them, what must happen to both ends?",
+            "Cap at the very end, entry by entry: np.minimum(..., 0.999) keeps every factor 1 - "
+            "beta above 0.",
         ),
         inputs=some_steps,
         edges=((3,), (20,), (1000,)),
@@ -460,9 +469,9 @@ EXERCISES = (
         wrong=(
             (
                 lambda mean, std, error: (error / mean) ** 2,
-                "In this answer std plays no part. Either it was left out, or you asked that the mean of x_T itself, "
-                "alpha_T times the mean, be small; the walk back multiplies that by std / sqrt(alpha_bar std^2 + "
-                "sigma^2).",
+                "In this answer std plays no part. Either it was left out, or you asked that the "
+                "mean of x_T itself, alpha_T times the mean, be small; the walk back multiplies "
+                "that by std / sqrt(alpha_bar std^2 + sigma^2).",
             ),
             (
                 lambda mean, std, error: math.sqrt(largest_alpha_bar(mean, std, error)),
@@ -470,8 +479,8 @@ EXERCISES = (
             ),
             (
                 lambda mean, std, error: (error / (mean * std)) ** 2,
-                "This takes the standard deviation of x_T to be 1. It is sqrt(alpha_bar std^2 + 1 - alpha_bar): "
-                "the two agree only for a small alpha_bar.",
+                "This takes the standard deviation of x_T to be 1. It is sqrt(alpha_bar std^2 + 1"
+                " - alpha_bar): the two agree only for a small alpha_bar.",
             ),
             (
                 lambda mean, std, error: 1 - largest_alpha_bar(mean, std, error),
@@ -479,32 +488,38 @@ EXERCISES = (
             ),
             (
                 lambda mean, std, error: largest_alpha_bar(1.0, std, error),
-                "This takes error as a share of the mean. It is a distance, in the unit of the data.",
+                "This takes error as a share of the mean. It is a distance, in the unit of the "
+                "data.",
             ),
             (
                 lambda mean, std, error: largest_alpha_bar(mean, math.sqrt(std), error),
-                "Here std stands where its square belongs: what is added are variances, alpha_bar std^2 and sigma^2.",
+                "Here std stands where its square belongs: what is added are variances, alpha_bar"
+                " std^2 and sigma^2.",
             ),
             (
                 lambda mean, std, error: (error / mean) / (std**2 + (error / mean) * (1 - std**2)),
-                "This is error / mean where its square belongs, or the walk with fresh noise in each step, which is "
-                "off by the square of the factor. Asked for is the deterministic walk.",
+                "This is error / mean where its square belongs, or the walk with fresh noise in "
+                "each step, which is off by the square of the factor. Asked for is the "
+                "deterministic walk.",
             ),
             (
                 lambda mean, std, error: largest_on_a_grid(mean, std, error, 1e-3),
-                "This is right to 0.001: a grid of that width was scanned. Halve an interval again and again instead, "
-                "or solve the equation.",
+                "This is right to 0.001: a grid of that width was scanned. Halve an interval "
+                "again and again instead, or solve the equation.",
             ),
             (
                 lambda mean, std, error: largest_on_a_grid(mean, std, error, 1e-4),
-                "This is right to 0.0001: a grid of that width was scanned. Thirty halvings of the interval from 0 to "
-                "1 get far below 0.000001.",
+                "This is right to 0.0001: a grid of that width was scanned. Thirty halvings of "
+                "the interval from 0 to 1 get far below 0.000001.",
             ),
         ),
         hints=(
-            "Start from the mean of the samples above: how far is it from the true mean? Set that equal to error.",
-            "Square both sides: only alpha_bar is left, and it stands in a fraction of two linear expressions.",
-            "With r = (error / mean)^2:  alpha_bar std^2 = r (alpha_bar std^2 + 1 - alpha_bar). Solve for alpha_bar.",
+            "Start from the mean of the samples above: how far is it from the true mean? Set that"
+            " equal to error.",
+            "Square both sides: only alpha_bar is left, and it stands in a fraction of two linear"
+            " expressions.",
+            "With r = (error / mean)^2:  alpha_bar std^2 = r (alpha_bar std^2 + 1 - alpha_bar). "
+            "Solve for alpha_bar.",
         ),
         inputs=lambda rng: (rng.uniform(0.6, 4), rng.uniform(0.2, 1.5), rng.uniform(0.05, 0.5)),
         edges=((2.0, 1.0, 0.5), (1.0, 2.0, 0.9), (0.25, 0.3, 0.2), (5.0, 0.5, 1e-3)),
@@ -523,8 +538,9 @@ EXERCISES = (
         wrong=(
             (
                 linear_in_time,
-                "This is a sound schedule, but in so few steps no better than the linear one. Where along t did the "
-                "linear one make its errors, and where does it spend steps for nothing?",
+                "This is a sound schedule, but in so few steps no better than the linear one. "
+                "Where along t did the linear one make its errors, and where does it spend steps "
+                "for nothing?",
             ),
             (
                 lambda t: np.where(t < 0.5, 1 - 0.001 * t, 0.001 * (1 - t)),
@@ -533,24 +549,28 @@ EXERCISES = (
             ),
             (
                 lambda t: 1 - 0.99 * t,
-                "This does not end in noise: print my_alpha_bar(np.array([1.0])); it must lie between 0 and 0.001.",
+                "This does not end in noise: print my_alpha_bar(np.array([1.0])); it must lie "
+                "between 0 and 0.001.",
             ),
             (
                 lambda t: np.maximum(1 - 2 * t, 0.0),
-                "Somewhere it stays or rises: look at np.diff(my_alpha_bar(np.linspace(0, 1, 241))).",
+                "Somewhere it stays or rises: look at np.diff(my_alpha_bar(np.linspace(0, 1, "
+                "241))).",
             ),
             (
                 lambda t: 1 - 0.0 * t,
-                "It starts clean, but then it does not fall all the way, and it does not end in noise: draw it.",
+                "It starts clean, but then it does not fall all the way, and it does not end in "
+                "noise: draw it.",
             ),
             (
                 lambda t: 1.1 * np.cos(t * np.pi / 2) ** 2,
-                "This does not start clean: print my_alpha_bar(np.array([0.0])); it must lie between 0.999 and 1.",
+                "This does not start clean: print my_alpha_bar(np.array([0.0])); it must lie "
+                "between 0.999 and 1.",
             ),
             (
                 lambda t: 7 - 14 * t,
-                "It falls, but from where and to where? alpha_bar is a share of the variance, from 1 (no less than "
-                "0.999) to 0 (at most 0.001).",
+                "It falls, but from where and to where? alpha_bar is a share of the variance, "
+                "from 1 (no less than 0.999) to 0 (at most 0.001).",
             ),
             (
                 lambda t: np.clip(0.9 - t, 0, 1),
@@ -559,24 +579,28 @@ EXERCISES = (
             (lambda t: t**2, "This runs from noise to clean. Here t = 0 is clean."),
             (
                 lambda t: 1e-4 + (0.02 - 1e-4) * t,
-                "This neither starts clean, nor falls, nor ends in noise. Is it beta that you return? alpha_bar is "
-                "what all the factors 1 - beta up to t leave.",
+                "This neither starts clean, nor falls, nor ends in noise. Is it beta that you "
+                "return? alpha_bar is what all the factors 1 - beta up to t leave.",
             ),
             (
                 lambda t: np.linspace(1, 0, len(t)),
-                "Your answer for a time depends on which other times are in t. Compare my_alpha_bar(np.array([0.3])) "
-                "with my_alpha_bar(np.array([0.1, 0.3])): use the values of t, not how many there are.",
+                "Your answer for a time depends on which other times are in t. Compare "
+                "my_alpha_bar(np.array([0.3])) with my_alpha_bar(np.array([0.1, 0.3])): use the "
+                "values of t, not how many there are.",
             ),
             (
                 lambda t: 0.5,
-                "For each entry of the array t one finite number is needed, in the same shape. (`if` and the functions "
-                "of math take single numbers only; np.where and the functions of NumPy take arrays.)",
+                "For each entry of the array t one finite number is needed, in the same shape. "
+                "(`if` and the functions of math take single numbers only; np.where and the "
+                "functions of NumPy take arrays.)",
             ),
         ),
         hints=(
-            "Look at the right-hand picture at the end of part 5: where a step makes a large error, alpha_bar should "
-            "fall more slowly; where the error is nearly 0, time is wasted.",
-            "Think of the angle: alpha = cos(angle), sigma = sin(angle). At which pace should the angle grow?",
+            "Look at the right-hand picture at the end of part 5: where a step makes a large "
+            "error, alpha_bar should fall more slowly; where the error is nearly 0, time is "
+            "wasted.",
+            "Think of the angle: alpha = cos(angle), sigma = sin(angle). At which pace should the"
+            " angle grow?",
             "A sigmoid of a falling log-SNR works too: alpha_bar = 1 / (1 + exp(-log_snr)).",
         ),
         inputs=lambda rng: (np.linspace(0, 1, int(rng.integers(5, 9))), int(rng.integers(11, 14))),
