@@ -200,6 +200,23 @@ def level_before(guess, clean, alpha_bar, rng):
     return trial(lambda x, i: guess(x, i + 1), clean, alpha_bar, rng, low=0, high=-1)
 
 
+def single_level(guess, clean, alpha_bar, rng):
+    i, noise = rng.integers(1, len(alpha_bar)), rng.standard_normal(clean.shape)
+    noisy = np.sqrt(alpha_bar[i]) * clean + np.sqrt(1 - alpha_bar[i]) * noise
+    return ((guess(noisy, i) - noise) ** 2).mean()
+
+
+def flat_signal(guess, clean, alpha_bar, rng, axes=(slice(None),)):
+    i, noise = rng.integers(1, len(alpha_bar), size=len(clean)), rng.standard_normal(clean.shape)
+    signal = alpha_bar[i][axes]
+    noisy = np.sqrt(signal) * clean + np.sqrt(1 - signal) * noise
+    return ((guess(noisy, i) - noise) ** 2).mean()
+
+
+def two_axes(*arguments):
+    return flat_signal(*arguments, axes=(slice(None), None))
+
+
 MIXTURES = {  # what somebody may make of alpha_bar: the parts of the clean thing and of the noise
     "alpha x_0 + sigma noise": lambda a: (np.sqrt(a), np.sqrt(1 - a)),
     "alpha x_0 + (1 - alpha_bar) noise": lambda a: (np.sqrt(a), 1 - a),
@@ -240,7 +257,7 @@ class Asked:
 
 
 def run_training(answer, clean, alpha_bar, rng):
-    """What a learner's loss does, in three phrases: the levels, the noisy state, the loss."""
+    """What a learner's loss does, in words: the levels, the noisy state, the loss."""
     size, ones = clean.size, (1,) * (clean.ndim - 1)
     times = -(-max(NUMBERS * len(clean) // size, 20 * len(alpha_bar)) // len(clean))
     network, losses = Asked(), []
@@ -262,9 +279,10 @@ def run_training(answer, clean, alpha_bar, rng):
     signal = alpha_bar[i.astype(int)].reshape(*i.shape, *ones)
     mixture, noise = mixture_seen(x, clean, signal)
     if noise is None:
-        return levels, mixture
+        return f"{levels}; {mixture}"
     part = np.sqrt(1 - signal) * noise
-    return levels, mixture, loss_seen(losses, out, noise, clean, x, part)
+    loss = loss_seen(losses, out, noise, clean, x, part)
+    return f"{levels}; x_i = {mixture}; {loss}"
 
 
 def levels_told(i: np.ndarray, T: int) -> str:
@@ -687,6 +705,24 @@ EXERCISES = (
                 lambda *a: trial(*a, measure=lambda error: (error**2).sum()),
                 "The squared errors are summed. Asked for is their mean, whatever the size of the "
                 "batch.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error: 0.5 * (error**2).mean()),
+                "This is half of what is asked for: the mean of the squares, no more.",
+            ),
+            (
+                single_level,
+                "One level for the whole batch, as a single number. Draw one for each example.",
+            ),
+            (
+                flat_signal,
+                "If it is the shapes that do not fit: alpha_bar[i] has one entry an example. To "
+                "multiply a batch (B, ...) it needs as many axes as the batch.",
+            ),
+            (
+                two_axes,
+                "If it is the shapes that do not fit: [:, None] makes two axes. The batch may "
+                "have any number of them.",
             ),
             (
                 lambda *a: trial(*a, measure=lambda error: error.mean()),
