@@ -410,7 +410,7 @@ def mse_loss(x, target):
     )
 
 
-@joint_op("x", "weight", "bias")
+@joint_op
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016).
 
@@ -439,9 +439,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         d -= (d @ average)[:, None]
         d -= z * (gz @ (scale * average))[:, None]
         d /= deviation
-        return d.reshape(x.shape), over_rows @ gz, over_rows @ g
+        return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 
-    return y.reshape(x.shape), vjp
+    return y.reshape(x.shape), vjp, None, vjp, vjp
 
 
 # -- what Tensor can do: the same functions as operators and methods -------------------------------

@@ -21,7 +21,8 @@ import pytest
 import minigen as mg
 from minigen import ops, tensor
 from minigen.gradients import check_gradients
-from minigen.tensor import is_recording, joint_op, op
+from minigen.kernels import memory
+from minigen.tensor import joint_op, op
 
 F32 = np.float32
 
@@ -345,7 +346,7 @@ def test_a_gradient_of_the_wrong_shape_is_refused_by_name(shape, given, joint):
         return x * 1.0, lambda g: (d,) if joint else d
 
     x, y = mg.Tensor(np.ones(shape)), vector(1)
-    loss = ((joint_op("x") if joint else op)(wrong)(x) * y).sum()
+    loss = ((joint_op if joint else op)(wrong)(x) * y).sum()
     with pytest.raises(ValueError, match="rule of 'wrong' gives a gradient of shape") as caught:
         loss.backward()
     assert str(shape) in str(caught.value) and (given is None or str(given) in str(caught.value))
@@ -468,12 +469,15 @@ def test_no_grad_blocks_may_end_in_any_order():
         with mg.no_grad():
             yield
 
+    def is_recording():
+        return (vector(1) * 2.0).requires_grad
+
     first, second = silent(), silent()
     next(first), next(second)
     first.close()
     assert not is_recording()
     second.close()
-    assert is_recording() and (vector(1) * 2.0).requires_grad
+    assert is_recording()
     third = silent()
     contextvars.copy_context().run(next, third)
     third.close()  # here, where it was not begun
@@ -572,11 +576,19 @@ def test_two_kinds_of_floats_meet_in_every_op():
 
 
 def test_a_joint_rule_gives_all_gradients():
-    @joint_op("x", "y")
-    def product(x, y):
-        return x * y, lambda g: (g * y, g * x)
+    @joint_op
+    def product(x, factor, y):
+        def vjp(g):
+            return factor * g * y, None, factor * g * x
 
-    check_gradients(product, np.array([1.0, 2.0]), np.array(3.0), rng=np.random.default_rng(0))
+        return factor * x * y, vjp, None, vjp
+
+    def doubled(x, y):
+        return product(x, 2.0, y)
+
+    check_gradients(doubled, np.array([1.0, 2.0]), np.array(3.0), rng=np.random.default_rng(0))
+    with pytest.raises(TypeError, match="product: a Tensor came for factor"):
+        product(vector(1), vector(2), vector(3))
 
 
 def test_wrong_shapes_name_the_op_and_both_shapes():
@@ -800,10 +812,10 @@ def test_two_runs_are_identical():
 
 def test_freed_memory_can_be_left_to_the_system(monkeypatch):
     monkeypatch.setenv("MINIGEN_KEEP_MEMORY", "0")
-    assert tensor.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is False
     monkeypatch.delenv("MINIGEN_KEEP_MEMORY")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert tensor.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is False
 
 
 def test_import_is_quick():
