@@ -1,7 +1,8 @@
-"""Would the gradient check notice? Plants wrong gradients in the sources of the ops and counts how many it finds.
+"""Would the gradient check notice? Plants wrong gradients in the ops, counts how many it finds.
 
-Each mistake is a substitution in the text of one op: a missing factor, a transposed argument, a dropped term, a lost
-duplicate. The changed text is compiled into a module of its own, beside the real one.
+Each mistake is a substitution in the text of one op: a missing factor, a transposed argument, a
+dropped term, a lost duplicate. The changed text is compiled into a module of its own, beside the
+real one.
 """
 
 import ast

@@ -1,4 +1,7 @@
-"""Every op against finite differences: scalar, (1,), broadcast, empty and non-contiguous; float32 against float64."""
+"""Every op against finite differences: scalar, (1,), broadcast, empty and non-contiguous.
+
+And float32 against float64.
+"""
 
 import inspect
 

@@ -1,4 +1,7 @@
-"""The contract of the engine, point by point: dtypes, aliasing, accumulation, freeing, depth, cycles, steadiness."""
+"""The contract of the engine, point by point.
+
+Dtypes, aliasing, accumulation, freeing, depth, cycles, steadiness.
+"""
 
 import asyncio
 import concurrent.futures
@@ -197,9 +200,8 @@ def test_an_op_cannot_write_to_what_it_is_given():
 
 
 def test_a_tensor_survives_pickling_and_numpy_scalars_by_name_do_not_widen():
-    x = pickle.loads(
-        pickle.dumps(np.ones(2, F32))
-    )  # its dtype equals float32 and is another object
+    # Its dtype equals float32 and is another object:
+    x = pickle.loads(pickle.dumps(np.ones(2, F32)))
     assert (mg.Tensor(x) * 2.0).sum().item() == 4
     assert ops.clip(vector(1, 2), low=np.float64(0), high=np.float64(1)).dtype == F32
 
@@ -820,8 +822,8 @@ def test_freed_memory_can_be_left_to_the_system(monkeypatch):
 
 def test_import_is_quick():
     """Less than 0.15 s beyond NumPy's own import; processor time, the best of five tries."""
-    script = "import numpy, time; t = time.process_time(); import minigen; print(time.process_time() - t)"
-    script += "; import sys; assert 'matplotlib' not in sys.modules"
+    script = "import numpy, sys, time; t = time.process_time(); import minigen; "
+    script += "print(time.process_time() - t); assert 'matplotlib' not in sys.modules"
     root = Path(__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root)}
     seconds = []
