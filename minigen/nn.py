@@ -1,8 +1,8 @@
-"""Layers: plain objects that hold Tensors and are called. Names, arguments and initial values are
-those of `torch.nn`.
+"""Layers: plain objects that hold Tensors and are called.
 
-There is no registry and no train/eval mode. `parameters` finds the tensors of any object by looking
-at its attributes, and a layer is stochastic exactly when it is handed a generator.
+Names, arguments and initial values are those of `torch.nn`. There is no registry and no train/eval
+mode: `parameters` finds the tensors of any object by looking at its attributes, and a layer is
+stochastic exactly when it is handed a generator.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from types import ModuleType
 
 import numpy as np
 
-from minigen import ops
+from minigen import arguments, ops
 from minigen.tensor import Tensor, read_only
 
 # -- finding and replacing what a model has learned -----------------------------------------------
@@ -185,18 +185,14 @@ def _counted(*shape: int) -> tuple[int, ...]:
 
 def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
     """torch's default, uniform in +-1/sqrt(fan_in); or normal with a given standard deviation."""
-    if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"a layer's rng is {came}, expected np.random.default_rng(seed)")
+    arguments.generator(rng)
     shape = _counted(*shape)
-    if std is not None:
-        return _by_column(std * rng.standard_normal(shape, np.float32))
-    return _by_column(rng.uniform(-1, 1, shape) / fan_in**0.5)
-
-
-def _by_column(values: np.ndarray) -> Tensor:
-    """A float32 Tensor kept column by column: see `Tensor.data`."""
-    return Tensor(np.asarray(values, np.float32, order="F"))
+    if std is None:
+        width = fan_in**0.5
+        values = rng.uniform(-1, 1, shape) / width
+    else:
+        values = std * rng.standard_normal(shape, np.float32)
+    return Tensor(np.asarray(values, np.float32, order="F"))  # by column: see `Tensor.data`
 
 
 def _bias(size: int, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
@@ -249,16 +245,13 @@ class LayerNorm:
 
 
 class GroupNorm:
-    """Zero mean and unit variance over each group of an image's channels, then a learned scale and
-    shift a channel.
-    """
+    """Zero mean and unit variance over each group of channels; a learned scale and shift a channel."""
 
     __repr__ = describe
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5) -> None:
         if num_groups < 1 or num_channels % num_groups:
-            came = f"{num_channels} channels do not divide into {num_groups} groups"
-            raise ValueError(f"GroupNorm: {came}")
+            raise ValueError(f"{num_channels} channels do not divide into {num_groups} groups")
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.weight = Tensor(np.ones(_counted(num_channels), np.float32))
         self.bias = Tensor(np.zeros(_counted(num_channels), np.float32))
@@ -276,15 +269,10 @@ class Conv2d:
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
         padding: int = 0, *, rng: np.random.Generator, std: float | None = None,
     ) -> None:  # fmt: skip
-        if stride < 1 or padding < 0:
-            came = f"got {stride} and {padding}"
-            raise ValueError(f"Conv2d: expected stride >= 1 and padding >= 0, {came}")
-        self.in_channels, self.out_channels, self.kernel_size = (
-            in_channels,
-            out_channels,
-            kernel_size,
-        )
-        self.stride, self.padding = stride, padding
+        arguments.whole(1, stride=stride)
+        arguments.whole(0, padding=padding)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         fan_in = in_channels * kernel_size**2
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         self.weight = _weight(shape, fan_in, std, rng)
@@ -295,9 +283,7 @@ class Conv2d:
 
 
 class UpsampleConv2d(Conv2d):
-    """Every pixel doubled, then a 3 x 3 convolution with padding 1: (B, in, Y, X) ->
-    (B, out, 2 Y, 2 X).
-    """
+    """Every pixel doubled, then a 3 x 3 convolution: (B, in, Y, X) -> (B, out, 2 Y, 2 X)."""
 
     def __init__(self, in_channels: int, out_channels: int, *, rng: np.random.Generator) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, rng=rng)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from minigen import arguments
 from minigen.tensor import Tensor
 
 
@@ -23,8 +24,7 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], lr: float) -> None:
-        if not 0 < lr < math.inf:
-            raise ValueError(f"lr: expected a positive number, got {lr}")
+        arguments.within("(0, inf)", lr=lr)
         parameters = _checked(parameters)
         self.lr = lr
         self.steps = np.zeros((), np.int64)
@@ -50,10 +50,9 @@ class Optimizer:
             ValueError: for a learning rate or max_norm that is no number to use.
             Nothing was changed then.
         """
-        if not 0 <= self.lr < math.inf:
-            raise ValueError(f"lr: expected a number of at least 0, got {self.lr}")
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"max_norm: expected None or a positive number, got {max_norm}")
+        max_norm = math.inf if max_norm is None else max_norm
+        arguments.within("[0, inf)", lr=self.lr)
+        arguments.within("(0, inf]", max_norm=max_norm)
         parameters = self._parameters.values()
         gradients = [np.zeros_like(p.data) if p.grad is None else p.grad for p in parameters]
         gradient = np.concatenate([g.ravel("F") for g in gradients], out=self._gradient)
@@ -65,7 +64,7 @@ class Optimizer:
                     raise FloatingPointError(f"the gradient of {name} has NaN or infinity")
             # only the square was too large for float32
             norm = float(np.linalg.norm(gradient.astype(np.float64)))
-        if max_norm is not None and norm > max_norm:
+        if norm > max_norm:
             gradient *= max_norm / norm
         self.steps += 1
         values = _flatten(self._parameters)
@@ -107,8 +106,7 @@ class SGD(Optimizer):
 
     def __init__(self, parameters, lr: float, momentum: float = 0.0) -> None:
         super().__init__(parameters, lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum: expected a number in [0, 1), got {momentum}")
+        arguments.within("[0, 1)", momentum=momentum)
         self.momentum = momentum
         self.velocity = np.zeros_like(self._gradient)
 
@@ -126,10 +124,9 @@ class Adam(Optimizer):
 
     def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(parameters, lr)
-        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
-            raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
-        if not 0 <= eps < math.inf:
-            raise ValueError(f"eps: expected a number of at least 0, got {eps}")
+        (beta_1, beta_2) = betas
+        arguments.within("[0, 1)", beta_1=beta_1, beta_2=beta_2)
+        arguments.within("[0, inf)", eps=eps)
         self.betas, self.eps = betas, eps
         self.first_moment = np.zeros_like(self._gradient)
         self.second_moment = np.zeros_like(self._gradient)
@@ -154,8 +151,7 @@ class AdamW(Adam):
         self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01
     ) -> None:
         super().__init__(parameters, lr, betas, eps)
-        if not 0 <= weight_decay < math.inf:
-            raise ValueError(f"weight_decay: expected a number of at least 0, got {weight_decay}")
+        arguments.within("[0, inf)", weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def _update(self, values, gradient):
@@ -170,9 +166,9 @@ def warmup_cosine(
 
     A straight rise to `peak` until `warmup`, then half a cosine down to `floor` * peak.
     """
-    if not (0 < peak < math.inf and 0 <= warmup < 1 and 0 <= floor < math.inf):
-        expected = "expected peak > 0, warmup in [0, 1), floor >= 0"
-        raise ValueError(f"warmup_cosine: {expected}, got {peak}, {warmup}, {floor}")
+    arguments.within("(0, inf)", peak=peak)
+    arguments.within("[0, 1)", warmup=warmup)
+    arguments.within("[0, inf)", floor=floor)
 
     def learning_rate(progress: float) -> float:
         if progress < warmup:
@@ -191,8 +187,7 @@ class EMA:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay: expected a number in [0, 1), got {decay}")
+        arguments.within("[0, 1)", decay=decay)
         self.decay = decay
         self.steps = np.zeros((), np.int64)
         self._parameters = _checked(parameters)

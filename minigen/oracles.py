@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minigen.randomness import generator
+from minigen import arguments
 from minigen.schedules import Schedule, checked, log_normal, spread
 
 MOST_NUMBERS = 50_000_000  # of covariances that a mixture may hold, 400 MB
@@ -45,7 +45,7 @@ class GaussianMixture:
             came = f"shape {covariances.shape}"
             raise ValueError(f"covariances must be a number, (K,) or (K, D, D), got {came}")
         self.means, self.covariances, self.weights = means, covariances, weights
-        self.schedule = schedule if schedule is None else checked(schedule, "GaussianMixture")
+        self.schedule = schedule if schedule is None else checked(schedule)
         self.shape = (D,)  # of one example, as networks say it
         self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D
         symmetric = np.allclose(covariances, covariances.swapaxes(1, 2))
@@ -54,8 +54,7 @@ class GaussianMixture:
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n fresh points: (n, D)."""
-        rng = generator(rng, "GaussianMixture.sample")
-        component = rng.choice(len(self.weights), size=n, p=self.weights)
+        component = arguments.generator(rng).choice(len(self.weights), size=n, p=self.weights)
         std = np.sqrt(self._variances[component])
         along = std * rng.standard_normal(std.shape)
         return self.means[component] + np.einsum("bde,be->bd", self._axes[component], along)
@@ -111,7 +110,7 @@ class IdealDenoiser:
     """
 
     def __init__(self, points: np.ndarray, schedule: Schedule):
-        self.points, self.schedule = np.asarray(points), checked(schedule, "IdealDenoiser")
+        self.points, self.schedule = np.asarray(points), checked(schedule)
         if not len(self.points):
             raise ValueError("points: expected one or more, got none")
         self.shape = self.points.shape[1:]
@@ -147,8 +146,7 @@ class EnumerableWorld:
     """
 
     def __init__(self, length: int = 8, coupling=0.4, mirror=1.0, parity=1.0, field=-0.2):
-        if not 1 <= length <= 16:
-            raise ValueError(f"length must lie in 1 .. 16 to be enumerated, got {length}")
+        arguments.whole(1, 16, length=length)
         self.length, self.coupling, self.mirror = length, coupling, mirror
         self.parity, self.field = parity, field
         self._places = np.arange(length)[::-1]  # of the binary digits, the first symbol's on top
@@ -174,8 +172,7 @@ class EnumerableWorld:
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n fresh strings: (n, L)."""
-        rng = generator(rng, "EnumerableWorld.sample")
-        return rng.choice(self.strings, size=n, p=self.probabilities)
+        return arguments.generator(rng).choice(self.strings, size=n, p=self.probabilities)
 
     def entropy(self) -> float:
         """Nats per string: the loss that no model can beat."""

@@ -16,6 +16,9 @@ from functools import cached_property
 
 import numpy as np
 
+from minigen import arguments
+
+PREDICTIONS = ("velocity", "noise", "clean")  # what the output of a network may mean
 # Where alpha reaches 0 (`flow` at t = 1) no signal is left to divide by: a divisor stops here.
 SMALLEST_ALPHA = 1e-5
 MOST_STEPS = 1_000_000  # of a grid: more would fill the memory before they did any good
@@ -62,6 +65,13 @@ class Schedule:
         """Standard deviation of the noise at time t."""
         return self._sigma(_time(t))
 
+    def some_noise(self, t) -> np.ndarray:
+        """sigma(t), to divide by."""
+        sigma = self.sigma(t)
+        if not np.all(sigma > 0):
+            raise ValueError(f"at t = {t} there is no noise to step from: start at a later time")
+        return sigma
+
     def alpha_bar(self, t) -> np.ndarray:
         """alpha^2, the papers' product of (1 - beta) (DDPM eq. 4)."""
         return self.alpha(t) ** 2
@@ -94,9 +104,7 @@ class Schedule:
 
     def grid(self, steps: int) -> np.ndarray:
         """The times t_i = i / steps of a discrete chain, i = 0 .. steps: (steps + 1,)."""
-        if not 1 <= steps <= MOST_STEPS or steps % 1:
-            expected = f"a whole number from 1 to {MOST_STEPS:,}"
-            raise ValueError(f"steps must be {expected}, got {steps}")
+        arguments.whole(1, MOST_STEPS, steps=steps)
         return np.arange(steps + 1) / steps
 
     def betas(self, steps: int) -> np.ndarray:
@@ -167,11 +175,9 @@ class Schedule:
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta
         tilde.
         """
-        if np.any(self.sigma(now) == 0):
-            raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
         fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
-        of_x = self.alpha(now) * before / (self.alpha(after) * self.sigma(now) ** 2)
+        of_x = self.alpha(now) * before / (self.alpha(after) * self.some_noise(now) ** 2)
         mean = spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t
         return mean, before * fresh
 
@@ -284,13 +290,24 @@ class flow(Schedule):
         return t * 1.0
 
 
-def checked(schedule: Schedule, caller: str) -> Schedule:
+def checked(schedule: Schedule) -> Schedule:
     """The schedule itself, or an error that says what came instead."""
     if not isinstance(schedule, Schedule):
-        called = "; call the class: cosine()" if isinstance(schedule, type) else ""
+        called = "; call the class" if isinstance(schedule, type) else ""
         expected = "expected a noise schedule such as schedules.cosine()"
-        raise TypeError(f"{caller}: schedule is {schedule!r}, {expected}{called}")
+        raise TypeError(f"schedule: {expected}, got {schedule!r}{called}")
     return schedule
+
+
+# -- random times ---------------------------------------------------------------------------------
+
+
+def even_draws(n: int, rng: np.random.Generator) -> np.ndarray:
+    """n numbers in [0, 1), each alike likely to lie anywhere, but spread evenly: (n,).
+
+    A mean over them, such as a loss over random times, is less noisy than over n draws.
+    """
+    return (rng.random() + np.arange(n) / n) % 1
 
 
 # -- normal densities ----------------------------------------------------------------------------
@@ -333,6 +350,5 @@ def _slope(function, t) -> np.ndarray:
 
 
 def _choose(predict: str, **meanings):
-    if predict not in meanings:
-        raise ValueError(f"predict must be one of {list(meanings)}, got {predict!r}")
+    arguments.one_of(meanings, predict=predict)
     return meanings[predict]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from minigen import nn
+from minigen import arguments, nn
 from minigen.optim import EMA, AdamW, Optimizer, warmup_cosine
 
 BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
@@ -62,14 +62,14 @@ def train(
         FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter
             whose gradient); the parameters are those of the step before.
     """
-    check_budget("train", steps, seconds)
+    check_budget(steps, seconds)
+    arguments.generator(rng)
     if not isinstance(optimizer, Optimizer):
         came = type(optimizer).__name__
-        raise TypeError(f"train: optimizer is {came}, expected one of SGD, Adam, AdamW")
-    check_generator("train", rng)
+        raise TypeError(f"optimizer: expected one of SGD, Adam, AdamW, got {came}")
     if start < 0 or (start and steps is None):
-        expected = "expected a number of steps, with steps (a time cannot be continued)"
-        raise ValueError(f"train: start={start}: {expected}")
+        expected = "a number of steps, with steps= (a time cannot be continued)"
+        raise ValueError(f"start: expected {expected}, got {start}")
 
     def loop():
         begin, state = time.perf_counter(), rng.bit_generator.state
@@ -103,17 +103,11 @@ def train(
 # -- the guards ------------------------------------------------------------------------------------
 
 
-def check_budget(who: str, steps: int | None, seconds: float | None) -> None:
+def check_budget(steps: int | None, seconds: float | None) -> None:
     given = [budget for budget in (steps, seconds) if budget is not None]
     if len(given) != 1 or not 0 < given[0] < math.inf:
         came = f"got steps={steps}, seconds={seconds}"
-        raise ValueError(f"{who}: give steps or seconds, one positive number; {came}")
-
-
-def check_generator(who: str, rng) -> None:
-    if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"{who}: rng is {came}, expected a numpy.random.Generator")
+        raise ValueError(f"give steps or seconds, one positive number; {came}")
 
 
 def refuse_not_finite(name: str, *values) -> None:
@@ -188,8 +182,6 @@ def fit(
         betas, weight_decay: of AdamW.
         decay: of the moving average.
     """
-    check_budget("fit", steps, seconds)
-    check_generator("fit", rng)
     parameters = nn.parameters(model)
     optimizer = AdamW(parameters, lr, betas=betas, weight_decay=weight_decay)
     ema, losses = EMA(parameters, decay), []

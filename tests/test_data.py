@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from minigen import data, evaluate
-from minigen.data import images, installed
+from minigen.data.files import images, installed
 
 FOLDER = Path(data.__file__).parent
 digits_module = sys.modules["minigen.data.digits"]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigen import arguments
+
 FILE = Path(__file__).parent / "digits.npz"
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 
@@ -29,9 +31,7 @@ def digits() -> Digits:
     missing or damaged.
     """
     if not FILE.exists() or hashlib.sha256(FILE.read_bytes()).hexdigest() != SHA256:
-        raise OSError(
-            f"digits: {FILE} is missing or damaged (its sha256 must be {SHA256}); reinstall minigen"
-        )
+        raise OSError(f"{FILE} is missing or damaged (sha256 {SHA256}): reinstall minigen")
     with np.load(FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
@@ -43,7 +43,7 @@ def digits() -> Digits:
 
 def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
     """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as for Gaussian models."""
-    _check_levels("to_signed", levels)
+    arguments.whole(2, 65536, levels=levels)
     x = np.asarray(x)
     if x.dtype.kind not in "ui":
         raise TypeError(f"to_signed: x must hold integer levels, got dtype {x.dtype}")
@@ -57,7 +57,7 @@ def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
 
     uint8 up to 256 levels, uint16 above. Raises TypeError for integers, which are levels already.
     """
-    _check_levels("to_levels", levels)
+    arguments.whole(2, 65536, levels=levels)
     x = np.asarray(x)
     if x.dtype.kind != "f":
         raise TypeError(f"to_levels: x must hold floats in [-1, 1], got dtype {x.dtype}")
@@ -66,8 +66,3 @@ def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
     shade = (x.astype(np.float64) + 1) / 2
     level = np.rint(shade * (levels - 1))
     return np.clip(level, 0, levels - 1).astype(np.min_scalar_type(levels - 1))
-
-
-def _check_levels(name: str, levels: int) -> None:
-    if not 2 <= levels <= 65536:
-        raise ValueError(f"{name}: levels must lie in 2..65536, got {levels}")

@@ -1,4 +1,4 @@
-"""Text as sequences of integers: the Python manual of this very interpreter, any file or string."""
+"""Text as sequences of integers: the Python manual of this very interpreter, or any string."""
 
 import functools
 import hashlib
@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigen.data.files import read_text
-
-MOST_CHARACTERS = 100_000_000  # enwik8 just fits; so many tokens take 800 MB
+from minigen import arguments
 
 
 class Text(NamedTuple):
@@ -41,20 +39,14 @@ class Text(NamedTuple):
         no token.
         """
         tokens = np.asarray(tokens)
-        if tokens.size == 0:
+        if not tokens.size:
             return ""
         if tokens.ndim == 2 and len(tokens) == 1:
             tokens = tokens[0]
         if tokens.ndim != 1 or tokens.dtype.kind not in "ui":
-            raise ValueError(
-                "decode: tokens must be integers of shape (L,) or (1, L), one row at a time;"
-                f" got shape {tokens.shape}, dtype {tokens.dtype}"
-            )
-        last = len(self.vocabulary) - 1
-        if not 0 <= tokens.min() <= tokens.max() <= last:
-            raise IndexError(
-                f"decode: tokens must lie in 0..{last}, got {tokens.min()}..{tokens.max()}"
-            )
+            came = f"{tokens.dtype} of shape {tokens.shape}"
+            raise ValueError(f"tokens: expected integers (L,) or (1, L), one row; got {came}")
+        arguments.tokens(tokens, len(self.vocabulary))
         return "".join(self.vocabulary[token] for token in tokens)
 
 
@@ -80,16 +72,6 @@ def python_manual(alphabet: str = "a-z") -> Text:
     return as_text(drop_repeats("\n\n".join(parts)), alphabet, source)
 
 
-def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8-sig") -> Text:
-    """Any text file of at most 100,000,000 characters. Repeated paragraphs stay: see drop_repeats.
-
-    Raises OSError for a file that cannot be read, ValueError for one that is not text in this
-    encoding (as UnicodeDecodeError), binary, too long, or too short for `as_text`. Takes about 16
-    bytes a character.
-    """
-    return as_text(read_text(path, encoding, MOST_CHARACTERS), alphabet, Path(path).name)
-
-
 def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text:
     """Any string as tokens: its first nine tenths to train, its last tenth to test.
 
@@ -98,15 +80,12 @@ def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text
     trained on. alphabet "a-z" keeps 27 symbols (lower-case letters, everything else becomes one
     space); "full" keeps every character that occurs.
     """
-    if alphabet not in ("a-z", "full"):
-        raise ValueError(f"alphabet must be 'a-z' or 'full', got {alphabet!r}")
+    arguments.one_of(("a-z", "full"), alphabet=alphabet)
     beginning = text[:1_000_000]
     if _is_sorted(beginning.splitlines()):
-        warnings.warn(
-            f"{source}: its lines are sorted, so the last tenth, kept for testing, has"
-            " other initials than the rest; where their order means nothing, shuffle them first",
-            stacklevel=2,
-        )
+        what = "its lines are sorted, so the last tenth, kept for testing, has other initials"
+        remedy = "where their order means nothing, shuffle them first"
+        warnings.warn(f"{source}: {what} than the rest; {remedy}", stacklevel=2)
     if alphabet == "a-z":
         text = " ".join(re.findall("[a-z]+", text.lower()))
     if len(text) < 10:

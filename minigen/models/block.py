@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigen import sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, sampling
 from minigen.models.masked import MaskedDiffusion
 from minigen.networks import Window, block_mask
 from minigen.tensor import Tensor
@@ -112,7 +111,7 @@ class BlockDiffusion(MaskedDiffusion):
         return window
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
+        x = arguments.tokens(x, self.vocab_size)
         self._window(x.size and x.shape[1])
         return x
 

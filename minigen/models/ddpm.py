@@ -10,9 +10,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigen import nn, ops, sampling
-from minigen.randomness import even_draws, generator
-from minigen.schedules import Schedule, checked, cosine, log_normal, log_normal_mass, spread
+from minigen import arguments, nn, ops, sampling
+from minigen.schedules import (
+    PREDICTIONS,
+    Schedule,
+    checked,
+    cosine,
+    even_draws,
+    log_normal,
+    log_normal_mass,
+    spread,
+)
 from minigen.tensor import Tensor, no_grad
 
 # Of the training examples: classifier-free guidance needs a network that knows both.
@@ -55,17 +63,10 @@ class DDPM:
         self, net, schedule: Schedule | None = None, steps: int = 1000, predict: str = "velocity",
         levels: int | None = None, weighting: str = "simple",
     ) -> None:  # fmt: skip
-        if steps < 2 or steps % 1 or (levels is not None and levels < 2):
-            came = f"steps={steps}, levels={levels}"
-            raise ValueError(
-                f"DDPM: steps and levels must be whole numbers, at least 2, got {came}"
-            )
-        if predict not in ("noise", "clean", "velocity"):
-            expected = '"noise", "clean" or "velocity"'
-            raise ValueError(f"DDPM: predict must be {expected}, got {predict!r}")
-        if weighting not in ("simple", "bound"):
-            raise ValueError(f'DDPM: weighting must be "simple" or "bound", got {weighting!r}')
-        schedule = cosine() if schedule is None else checked(schedule, "DDPM")
+        arguments.whole(2, steps=steps, levels=2 if levels is None else levels)
+        arguments.one_of(PREDICTIONS, predict=predict)
+        arguments.one_of(("simple", "bound"), weighting=weighting)
+        schedule = cosine() if schedule is None else checked(schedule)
         self._oracle = hasattr(net, "denoise")
         if predict == "noise" and schedule.alpha(1.0) == 0 and not self._oracle:
             why = f"predict='noise' divides by the signal, and {schedule} ends with none"
@@ -113,15 +114,15 @@ class DDPM:
             t: (B,) times on the grid i / T, and
             noise: like x, to use instead of drawing them.
         """
-        x, rng = self._checked(x), generator(rng, "DDPM.loss")
+        x, rng = self._checked(x), arguments.generator(rng)
         if self._oracle:
-            raise TypeError(f"DDPM.loss: {type(self.net).__name__} is an oracle: nothing to train")
+            raise TypeError(f"loss: {type(self.net).__name__} is an oracle: nothing to train")
         if t is None:  # each step alike likely
             t = (1 + np.floor(even_draws(len(x), rng) * self.steps)) / self.steps
         noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
         if label is not None:
             hidden = rng.random(len(x)) < SHARE_WITHOUT_LABEL
-            label = np.where(hidden, self.net.classes, self._checked_label(label, len(x)))
+            label = np.where(hidden, self.net.classes, self._labels(label, len(x)))
         output = self._output(self.q_sample(x, noise, t), t, label)
         target = self.schedule.target(x, noise, t, self.predict)
         if self.weighting == "simple":
@@ -158,11 +159,10 @@ class DDPM:
         """
         steps = self.steps if steps is None else steps
         if label is None and guidance_scale != 1:
-            came = f"guidance_scale={guidance_scale}"
-            raise ValueError(f"sample: {came} has no effect without a label")
+            raise ValueError(f"{guidance_scale=} has no effect without a label")
         denoise = self.denoise
         if label is not None:
-            denoise = self._guided(self._checked_label(label, n), guidance_scale)
+            denoise = self._guided(self._labels(label, n), guidance_scale)
         walk = sampling.from_noise(
             (n, *self.net.shape), self.schedule, denoise, rng,
             method=method, offered=self.METHODS, steps=steps, eta=eta, noise=noise,
@@ -212,9 +212,8 @@ class DDPM:
         each from one of its steps; with times = T - 1, column k is L_k+1, the cost of step i = k +
         2.
         """
-        x, rng = self._checked(x), generator(rng, "DDPM.bound")
-        if not 1 <= times < self.steps:
-            raise ValueError(f"bound: times must lie in 1..{self.steps - 1}, got {times}")
+        x, rng = self._checked(x), arguments.generator(rng)
+        arguments.whole(1, self.steps - 1, times=times)
         stretch, start = (self.steps - 1) / times, rng.random(len(x))
         chosen = [2 + np.floor((start + k) * stretch) for k in range(times)]  # each of 2 .. T alike
         costs = [self._step_cost(x, i / self.steps, rng) for i in chosen]
@@ -262,24 +261,13 @@ class DDPM:
         high = np.where(x > 1 - half, np.inf, (x + half - mean) / std)
         return -_per_example(log_normal_mass(low, high))
 
-    # -- bad input ---------------------------------------------------------------------------------
-
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x, shape = np.asarray(x), tuple(self.net.shape)
-        if x.dtype.kind != "f":
-            hint = "data.to_signed maps levels to [-1, 1]"
-            raise TypeError(f"DDPM: x has dtype {x.dtype}, expected floats ({hint})")
-        if x.shape[1:] != shape or not len(x):
-            expected = f"one or more examples of shape {shape}"
-            raise ValueError(f"DDPM: expected {expected}, got {x.shape}")
+        x = np.asarray(x)
+        arguments.examples(x, self.net.shape)
         return x
 
-    def _checked_label(self, label: int | np.ndarray, n: int) -> np.ndarray:
-        label, classes = np.broadcast_to(label, n), getattr(self.net, "classes", None) or 0
-        if label.dtype.kind not in "iu" or label.min() < 0 or label.max() >= classes:
-            expected = f"integers below {classes}, the classes of this network"
-            raise IndexError(f"label: expected {expected}; got {label}")
-        return label
+    def _labels(self, label: int | np.ndarray, n: int) -> np.ndarray:
+        return arguments.labels(label, n, getattr(self.net, "classes", None) or 0)
 
 
 def _per_example(x: np.ndarray) -> np.ndarray:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
 from minigen.networks import TokenTransformer, Window, causal_mask
 from minigen.tensor import Tensor, no_grad
 
@@ -80,8 +79,8 @@ class GPT:
         """
         inputs, targets = self._teacher(x)
         if inputs.shape[1] > self.context:
-            came = f"{inputs.shape[1]} columns, but the context is {self.context}"
-            raise ValueError(f"loss: {came} (at most context + 1)")
+            expected = f"at most context + 1 = {self.context + 1} columns"
+            raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return ops.cross_entropy(self.predict(inputs), targets)
 
     # -- sampling ----------------------------------------------------------------------------------
@@ -104,7 +103,8 @@ class GPT:
             temperature, top_k, top_p: see `sampling.draw`.
             cache: keep keys and values of earlier positions; the result is the same without.
         """
-        x, known = self._begun(n, prompt, self.context if length is None else length)
+        length = self.context if length is None else length
+        x, known = sampling.begun(n, length, prompt, self.vocab_size)
         commit = sampling.write(sampling.draw(rng, temperature, top_k, top_p))
         read = self._window().reader(n, cache)
 
@@ -113,19 +113,6 @@ class GPT:
 
         yield x
         yield from sampling.walk(x, range(known, x.shape[1] + 1), predict, commit)
-
-    def _begun(self, n: int, prompt, length: int) -> tuple[np.ndarray, int]:
-        """The state that the walk sets out from (n, length), and how many columns are known."""
-        prompt = np.zeros((1, 0), np.int64) if prompt is None else self._checked(prompt)
-        known = prompt.shape[1]
-        if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
-            came = f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
-            raise ValueError(
-                f"sample: expected n >= 1, length >= 1 and >= the prompt's, 1 or n prompts; {came}"
-            )
-        x = np.zeros((n, length), np.int64)
-        x[:, :known] = prompt
-        return x, known
 
     # -- log_prob ----------------------------------------------------------------------------------
 
@@ -157,7 +144,7 @@ class GPT:
         return Window(self.network)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
+        x = arguments.tokens(x, self.vocab_size)
         if not x.size:
-            raise ValueError(f"GPT: expected tokens of shape (B, L), at least one, got {x.shape}")
+            raise ValueError(f"x: expected tokens of shape (B, L), at least one, got {x.shape}")
         return x

@@ -9,36 +9,17 @@ from statistics import NormalDist
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minigen import sampling
+from minigen import arguments, sampling
 
 # -- reading a series ------------------------------------------------------------------------------
 
 
-def as_numbers(name: str, x) -> np.ndarray:
-    """x in float64, or an error that says what is wrong with it."""
-    try:
-        values = np.ma.asarray(x, np.float64).filled(np.nan)  # a masked value is a missing one
-    except (TypeError, ValueError) as error:
-        kind = type(x).__name__
-        raise TypeError(
-            f"{name}: expected an array of numbers, got {kind} (of a data.Series, pass .values)"
-        ) from error
-    missing = np.argwhere(~np.isfinite(values))
-    if len(missing):
-        raise ValueError(
-            f"{name}: {len(missing)} missing or infinite values, first at {missing[0].tolist()};"
-            " fill or cut them"
-        )
-    return values
-
-
 def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
     """The series (L,) in float64, or an error that says what is wrong with it."""
-    values = as_numbers("series", series)
+    values = arguments.numbers("series", series)
     if values.ndim != 1 or len(values) < shortest:
-        raise ValueError(
-            f"series: expected one row of at least {shortest} values, got shape {values.shape}"
-        )
+        expected = f"one row of at least {shortest} values"
+        raise ValueError(f"series: expected {expected}, got shape {values.shape}")
     if np.ptp(values) == 0:
         raise ValueError(f"series: constant, all {len(values)} values are {values[0]}")
     return values
@@ -112,10 +93,8 @@ def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, flo
     design = np.column_stack([np.ones(len(lags)), lags])
     solution, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
     if rank < order + 1:
-        raise ValueError(
-            f"series: its {order} lags are linearly dependent"
-            " (it follows a smaller rule without noise)"
-        )
+        why = "it follows a smaller rule without noise"
+        raise ValueError(f"series: its {order} lags are linearly dependent: {why}")
     c, phi = solution[0], solution[1:]
     residual = scale * (target - design @ solution)
     return phi, mean * (1 - phi.sum()) + scale * c, np.mean(residual**2)
@@ -151,8 +130,7 @@ class LinearAR:
     density = True
 
     def __init__(self, order: int):
-        if order < 1:
-            raise ValueError(f"order: expected at least 1, got {order}")
+        arguments.whole(1, order=order)
         self.order = order
         self.coefficients = np.full(order, np.nan)
         self.intercept = np.array(np.nan)
@@ -166,11 +144,10 @@ class LinearAR:
     ) -> "LinearAR":
         """The model with these parameters, nothing estimated; it needs a `history` to forecast."""
         model = cls(len(coefficients))
-        model.coefficients = as_numbers("coefficients", coefficients).copy()
-        model.intercept = as_numbers("intercept", intercept).copy()
-        model.noise_std = as_numbers("noise_std", noise_std).copy()
-        if model.noise_std <= 0:
-            raise ValueError(f"noise_std: expected above 0, got {noise_std}")
+        model.coefficients = arguments.numbers("coefficients", coefficients).copy()
+        model.intercept = arguments.numbers("intercept", intercept).copy()
+        model.noise_std = arguments.numbers("noise_std", noise_std).copy()
+        arguments.within("(0, inf)", noise_std=model.noise_std)
         return model
 
     def __repr__(self) -> str:
@@ -193,13 +170,12 @@ class LinearAR:
             came = ", ".join(misplaced) or "no model or no series"
             raise TypeError(f"fit: expected LinearAR(order=13).fit(series), got {came}")
         x = as_series(series, 2 * self.order + 2)
+        arguments.one_of(("least-squares", "yule-walker"), method=method)
         if method == "least-squares":
             phi, intercept, variance = least_squares(x, self.order, skip=self.order)
-        elif method == "yule-walker":
+        else:
             phi, _, variances = levinson_durbin(autocovariance(x, self.order))
             intercept, variance = x.mean() * (1 - phi.sum()), variances[-1]
-        else:
-            raise ValueError(f"method: expected 'least-squares' or 'yule-walker', got {method!r}")
         self.coefficients = phi
         self.intercept = np.array(intercept)
         self.noise_std = np.array(np.sqrt(variance))
@@ -263,11 +239,10 @@ class LinearAR:
 
     def one_step(self, x: np.ndarray) -> np.ndarray:
         """E[x_t | the `order` values before it] for x (..., L): (..., L - order)."""
-        x = as_numbers("x", x)
+        x = arguments.numbers("x", x)
         if x.ndim == 0 or x.shape[-1] <= self.order:
-            raise ValueError(
-                f"x: expected more than order = {self.order} values along L, got shape {x.shape}"
-            )
+            expected = f"more than order = {self.order} values along L"
+            raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return self._next_mean(sliding_window_view(x[..., :-1], self.order, axis=-1))
 
     def point_forecast(self, steps: int, history: np.ndarray | None = None) -> np.ndarray:
@@ -284,15 +259,13 @@ class LinearAR:
         coefficients are uncertain. Coverage measured for an AR(2) of period 11, level 0.9, 1 to 10
         steps: 0.86-0.89 at n = 50, 0.88-0.90 at n = 100.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level: expected between 0 and 1, got {level}")
+        arguments.within("(0, 1)", level=level)
         center = self.point_forecast(steps, history)
         shock = LinearAR.known(self.coefficients)
         psi = shock._walk(np.zeros((1, self.order)), np.eye(1, steps))[0]
         used = self.order + 1
-        inflate = 1 + 2 * used / (
-            self.observations - used
-        )  # = (n + p + 1) / (n - p - 1), 1 if known
+        # = (n + p + 1) / (n - p - 1), and 1 for a known model, whose n is infinite
+        inflate = 1 + 2 * used / (self.observations - used)
         std = self.noise_std * np.sqrt(inflate * np.cumsum(psi**2))
         half = NormalDist().inv_cdf((1 + level) / 2) * std
         return np.stack([center - half, center + half], axis=1)
@@ -308,7 +281,9 @@ class LinearAR:
         places = np.arange(self.order)
         covariance = gamma[np.abs(np.subtract.outer(places, places))]
         mean = np.full(self.order, self.mean())
-        start = _generator(rng).multivariate_normal(mean, covariance, size=n, method="cholesky")
+        start = arguments.generator(rng).multivariate_normal(
+            mean, covariance, size=n, method="cholesky"
+        )
         noise = rng.standard_normal((n, max(length - self.order, 0)))
         return np.hstack([start, self._walk(start, noise)])[:, :length]
 
@@ -321,7 +296,7 @@ class LinearAR:
         handed in.
         """
         if noise is None:
-            noise = _generator(rng).standard_normal((paths, steps))
+            noise = arguments.generator(rng).standard_normal((paths, steps))
         elif np.shape(noise) != (paths, steps):
             raise ValueError(f"noise: expected shape {(paths, steps)}, got {np.shape(noise)}")
         return self._walk(np.tile(self._past(history), (paths, 1)), noise)
@@ -350,7 +325,7 @@ class LinearAR:
 
         Exact, and a density: conditional on the first p = order values, which it does not score.
         """
-        x = np.atleast_2d(as_numbers("x", x))
+        x = np.atleast_2d(arguments.numbers("x", x))
         z = (x[:, self.order :] - self.one_step(x)) / self.noise_std
         return -0.5 * (z**2 + np.log(2 * np.pi * self.noise_std**2)).sum(axis=1)
 
@@ -368,20 +343,13 @@ class LinearAR:
         self._fitted()
         if history is None and not np.isfinite(self.history).all():
             raise ValueError("history: a known model has none, give at least `order` values")
-        past = self.history if history is None else as_numbers("history", history)
+        past = self.history if history is None else arguments.numbers("history", history)
         if past.ndim != 1 or len(past) < self.order:
-            raise ValueError(
-                f"history: expected at least {self.order} values in a row, got shape {past.shape}"
-            )
+            expected = f"at least {self.order} values in a row"
+            raise ValueError(f"history: expected {expected}, got shape {past.shape}")
         return past[None, -self.order :]  # (1, p)
 
     def _fitted(self) -> "LinearAR":
         if not np.isfinite(self.coefficients).all():
             raise RuntimeError(f"{self}: call .fit(series) first")
         return self
-
-
-def _generator(rng: np.random.Generator) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
-    return rng

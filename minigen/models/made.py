@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
 from minigen.tensor import Tensor, no_grad, read_only
 
 
@@ -36,12 +35,9 @@ class MADE:
         self, dimensions: int, levels: int = 2, hidden: Sequence[int] = (512,),
         order: Sequence[int] | None = None, penalty: float = 0.0, *, rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        sizes_fit = dimensions >= 1 and levels >= 2 and min(hidden, default=1) >= 1
-        if not sizes_fit or not 0 <= penalty < np.inf:
-            raise ValueError(
-                "MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0;"
-                f" got {dimensions}, {levels}, {hidden}, {penalty}"
-            )
+        arguments.whole(1, dimensions=dimensions, hidden=min(hidden, default=1))
+        arguments.whole(2, levels=levels)
+        arguments.within("[0, inf)", penalty=penalty)
         self.dimensions, self.levels, self.penalty = dimensions, levels, penalty
         self.hidden = tuple(hidden)
         units = dimensions * (levels - 1)
@@ -101,8 +97,7 @@ class MADE:
         self, n: int, rng: np.random.Generator, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
         """The walk of `sample`, state by state: (n, D), dimensions not yet drawn are 0."""
-        if n < 1:
-            raise ValueError(f"sample: n={n}, expected at least 1")
+        arguments.whole(1, n=n)
 
         def predict(x, dimension):
             with no_grad():
@@ -124,11 +119,9 @@ class MADE:
         return scored.sum(axis=(1, 2))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.levels)
+        x = arguments.tokens(x, self.levels)
         if x.shape[1] != self.dimensions or not len(x):
-            raise ValueError(
-                f"MADE: expected x of shape (B, {self.dimensions}), B >= 1, got {x.shape}"
-            )
+            raise ValueError(f"x: expected shape (B, {self.dimensions}), B >= 1, got {x.shape}")
         return x
 
 

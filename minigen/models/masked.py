@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
 from minigen.networks import TokenTransformer
-from minigen.randomness import even_draws, generator
+from minigen.schedules import even_draws
 from minigen.tensor import Tensor, no_grad
 
 ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
@@ -31,8 +30,7 @@ class MaskedDiffusion:
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
         weighting: str = "simple", *, rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        if weighting not in ("simple", "bound"):
-            raise ValueError(f'weighting: expected "simple" or "bound", got {weighting!r}')
+        arguments.one_of(("simple", "bound"), weighting=weighting)
         self.vocab_size, self.context, self.weighting = vocab_size, context, weighting
         self.layers, self.heads, self.width = layers, heads, width
         self.network = TokenTransformer(
@@ -52,8 +50,8 @@ class MaskedDiffusion:
 
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
-        (B, L), rng = x.shape, generator(rng, "hide")
-        u = rng.permutation(even_draws(B, rng))  # (B,) in [0, 1)
+        B, L = x.shape
+        u = arguments.generator(rng).permutation(even_draws(B, rng))  # (B,) in [0, 1)
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 
@@ -123,17 +121,16 @@ class MaskedDiffusion:
         yield from sampling.walk(x, times, predict, commit)
 
     def _commit(self, rng, order, temperature, top_k, top_p) -> sampling.Commit:
-        if order not in ORDERS:
-            raise ValueError(f"order: expected one of {sorted(ORDERS)}, got {order!r}")
+        arguments.one_of(ORDERS, order=order)
         draw = sampling.draw(rng, temperature, top_k, top_p)
         return sampling.reveal(draw, rng, ORDERS[order])
 
     def _start(self, n: int, known, length: int) -> np.ndarray:
         known = np.full((1, length), self.vocab_size) if known is None else known
-        known = as_tokens(known, self.vocab_size + 1)
+        known = arguments.tokens(known, self.vocab_size + 1)
         if n < 1 or known.shape not in ((1, length), (n, length)):
-            came = f"got {n=}, known of shape {known.shape}"
-            raise ValueError(f"sample: expected n >= 1, known ({length},) or (n, {length}); {came}")
+            expected = f"n >= 1, known ({length},) or (n, {length})"
+            raise ValueError(f"sample: expected {expected}; got {n=}, known {known.shape}")
         return np.tile(known, (n // len(known), 1))
 
     # -- bound -------------------------------------------------------------------------------------
@@ -150,8 +147,7 @@ class MaskedDiffusion:
 
     def bounds(self, x: np.ndarray, rng: np.random.Generator, draws: int = 8) -> np.ndarray:
         """Independent estimates (draws, B): how they differ says how far to trust their mean."""
-        if draws < 1:
-            raise ValueError(f"bound: draws={draws}, expected at least 1")
+        arguments.whole(1, draws=draws)
         x = self._checked(x)
         return np.stack([self.bound_given(x, self.hide(x, rng)) for _ in range(draws)])
 
@@ -165,10 +161,10 @@ class MaskedDiffusion:
             return sampling.token_log_probs(self.predict(x, hidden).data, x)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
+        x = arguments.tokens(x, self.vocab_size)
         if not x.size or x.shape[1] > self.context:
             expected = f"tokens of shape (B, L), L at most {self.context}"
-            raise ValueError(f"{type(self).__name__}: expected {expected}, got {x.shape}")
+            raise ValueError(f"x: expected {expected}, got {x.shape}")
         return x
 
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from minigen import nn, ops, sampling
-from minigen.randomness import even_draws, generator
-from minigen.schedules import Schedule, checked, log_normal, spread, variance_preserving
+from minigen import arguments, nn, ops, sampling
+from minigen.schedules import Schedule, checked, even_draws, log_normal, spread, variance_preserving
 from minigen.tensor import Tensor, no_grad
 
 FIRST_TIME = 1e-5  # of a network's training and likelihood: at t = 0 the score may be infinite
@@ -44,7 +43,7 @@ class ScoreSDE:
     density = True
 
     def __init__(self, net, schedule: Schedule | None = None) -> None:
-        schedule = variance_preserving() if schedule is None else checked(schedule, "ScoreSDE")
+        schedule = variance_preserving() if schedule is None else checked(schedule)
         if schedule.alpha(1.0) < LEAST_SIGNAL:
             serve = "variance_preserving, variance_exploding and linear serve"
             raise ValueError(f"ScoreSDE: {schedule} ends with too little signal: {serve}")
@@ -89,10 +88,9 @@ class ScoreSDE:
         which is what the least squares find, is the score of p_t (Vincent 2011). x is (B, *shape);
         t (B,) and noise like x may be handed in.
         """
-        generator(rng, "ScoreSDE.loss")
+        arguments.generator(rng)
         if self._oracle:
-            oracle = type(self.net).__name__
-            raise TypeError(f"ScoreSDE.loss: {oracle} is an oracle: nothing to train")
+            raise TypeError(f"loss: {type(self.net).__name__} is an oracle: nothing to train")
         if t is None:
             t = FIRST_TIME + (1 - FIRST_TIME) * even_draws(len(x), rng)
         noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
@@ -155,10 +153,9 @@ class ScoreSDE:
         For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the
         path.
         """
-        if probes < 2:
-            raise ValueError(f"log_prob_estimate: an error needs at least 2 probes, got {probes}")
+        arguments.whole(2, probes=probes)  # fewer have no standard error
         size = (len(x), probes, int(np.prod(self.net.shape)))
-        signs = generator(rng, "log_prob_estimate").choice([-1.0, 1.0], size=size)
+        signs = arguments.generator(rng).choice([-1.0, 1.0], size=size)
         at_one, gains = self._flow(x, signs, steps, prior)
         return at_one + gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(probes)
 
@@ -169,9 +166,7 @@ class ScoreSDE:
         the integrals, one for each probe e.
         """
         shape = tuple(self.net.shape)
-        if x.dtype.kind != "f" or x.shape[1:] != shape:
-            came = f"{x.dtype} {x.shape}"
-            raise ValueError(f"x: expected floats of shape (B, *{shape}), got {came}")
+        arguments.examples(x, shape)
         B, P, D = len(x), probes.shape[1], int(np.prod(shape))
         net, length2 = self._without_gradients(), (probes**2).sum(axis=2)
 

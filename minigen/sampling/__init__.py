@@ -18,6 +18,7 @@ from minigen.sampling.gaussian import (
 )
 from minigen.sampling.tokens import (
     at_random,
+    begun,
     by_confidence,
     categorical,
     draw,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minigen import arguments
 from minigen.sampling.gaussian import ddim, normals
 from minigen.sampling.walk import Array, Commit, Denoise, run
 from minigen.schedules import Schedule, spread
@@ -48,8 +49,7 @@ def denoise_image(
     least squared error; more steps go on along `commit` (DDIM by default; `ancestral` draws from
     the posterior).
     """
-    if not noise_std > 0:
-        raise ValueError(f"noise_std must be above 0, got {noise_std}")
+    arguments.within("(0, inf)", noise_std=noise_std)
     start = float(schedule.time(-2 * np.log(noise_std)))
     x = spread(schedule.alpha(start), observed) * observed
     return run(x, start * schedule.grid(steps)[::-1], denoise, commit or ddim(schedule))

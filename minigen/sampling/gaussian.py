@@ -10,7 +10,7 @@ from itertools import chain
 
 import numpy as np
 
-from minigen.randomness import generator
+from minigen import arguments
 from minigen.sampling.walk import Array, Commit, Denoise, walk
 from minigen.schedules import Schedule, spread
 
@@ -34,12 +34,11 @@ def from_noise(
         "sde": lambda: euler_maruyama(schedule, rng),
         "langevin": lambda: langevin(schedule, denoise, rng),
     }
-    if method not in offered:
-        raise ValueError(f"sample: method must be one of {sorted(offered)}, got {method!r}")
+    arguments.one_of(offered, method=method)
     if eta and method != "ddim":
-        raise ValueError(f'sample: eta={eta} has a meaning for method="ddim" only, not {method!r}')
+        raise ValueError(f'{eta=} has a meaning for method="ddim" only, not {method!r}')
     times, commit = schedule.grid(steps)[::-1], rules[method]()
-    generator(rng, "sample")
+    arguments.generator(rng)
     noise = rng.standard_normal(shape, dtype) if noise is None else like(noise, shape)
     start = noise.dtype.type(schedule.prior_std) * noise
     return chain([start], walk(start, times, denoise, commit))
@@ -53,8 +52,7 @@ def ancestral(
     variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they
     were N(0, I). The last step, to t = 0, adds no noise.
     """
-    if variance not in ("small", "large"):
-        raise ValueError(f'variance must be "small" or "large", got {variance!r}')
+    arguments.one_of(("small", "large"), variance=variance)
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
@@ -74,8 +72,7 @@ def ddim(
     eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small
     variance (eq. 16).
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in [0, 1], got {eta}")
+    arguments.within("[0, 1]", eta=eta)
     if eta == 0 and noise is not None:
         raise ValueError("eta = 0 draws nothing: the noise handed in would have no effect")
     draw = normals(rng, noise) if eta > 0 else None
@@ -120,7 +117,7 @@ def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None =
 
     def commit(x, clean, now, after):
         f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
-        score = -noise_in(schedule, x, clean, now) / _sigma(schedule, x, now)
+        score = -noise_in(schedule, x, clean, now) / spread(schedule.some_noise(now), x)
         x = x + spread(after - now, x) * (f * x - g2 * score)
         return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
 
@@ -172,7 +169,7 @@ def multistep(schedule: Schedule) -> Commit:
         if memory["until"] == now and np.isfinite(h):
             ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
         memory.update(until=after, clean=clean, h=h)
-        shrink = spread(schedule.sigma(after), x) / _sigma(schedule, x, now)
+        shrink = spread(schedule.sigma(after), x) / spread(schedule.some_noise(now), x)
         return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
 
     return commit
@@ -187,8 +184,8 @@ def langevin(
     sigma^2 score = alpha clean - x. Each level goes on from where the one before ended; t = 0 takes
     the last prediction.
     """
-    if repeats < 1 or not step > 0:
-        raise ValueError(f"langevin: expected repeats >= 1 and step > 0, got {repeats} and {step}")
+    arguments.whole(1, repeats=repeats)
+    arguments.within("(0, inf)", step=step)
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
@@ -203,21 +200,13 @@ def langevin(
 
 def noise_in(schedule: Schedule, x: Array, clean: Array, t) -> Array:
     """The noise that x holds if this is its clean thing: (x - alpha clean) / sigma."""
-    return (x - spread(schedule.alpha(t), x) * clean) / _sigma(schedule, x, t)
-
-
-def _sigma(schedule, x, now):
-    """sigma, to divide by."""
-    sigma = spread(schedule.sigma(now), x)
-    if not np.all(sigma > 0):
-        raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
-    return sigma
+    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.some_noise(t), x)
 
 
 def normals(rng, noise) -> Callable[[Array], Array]:
     """draw(x): fresh standard normal noise like x, or the next of the arrays handed in."""
     if noise is None:
-        generator(rng, "this step draws noise")
+        arguments.generator(rng)
         return lambda x: rng.standard_normal(x.shape).astype(x.dtype)
     if rng is not None:
         raise TypeError("give rng or noise: with both, rng would have no effect")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigen.randomness import generator
+from minigen import arguments
 from minigen.sampling.walk import Array, Commit
 
 Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
@@ -20,8 +20,7 @@ Where = Callable[[np.random.Generator, Array, Array], Array]  # see `at_random`
 def temperature(logits: Array, temperature: float) -> Array:
     """Logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
     logits = _valid(logits)
-    if not 0 <= temperature < np.inf:
-        raise ValueError(f"temperature must be a finite number >= 0, got {temperature}")
+    arguments.within("[0, inf)", temperature=temperature)
     logits = logits - logits.max(-1, keepdims=True)
     return top_k(logits, 1) if temperature == 0 else logits / temperature
 
@@ -29,16 +28,14 @@ def temperature(logits: Array, temperature: float) -> Array:
 def top_k(logits: Array, top_k: int) -> Array:
     """All but the k largest become -inf (ties: the first stay); k beyond V keeps all."""
     logits = _valid(logits)
-    if top_k < 1 or top_k % 1:
-        raise ValueError(f"top_k must be a whole number and at least 1, got {top_k}")
+    arguments.whole(1, top_k=top_k)
     return np.where(ranks(logits) < top_k, logits, -np.inf)
 
 
 def top_p(logits: Array, top_p: float) -> Array:
     """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
     logits = _valid(logits)
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
+    arguments.within("(0, 1]", top_p=top_p)
     sorted_probabilities = -np.sort(-probabilities(logits), axis=-1)
     before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
     keep = np.sum((before < top_p) | (top_p == 1), axis=-1, keepdims=True)
@@ -73,7 +70,7 @@ def draw(
     top_p: float | None = None,
 ) -> Draw:  # fmt: skip
     """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
-    generator(rng, "draw")
+    arguments.generator(rng)
     _sharpened(np.zeros(1), temperature, top_k, top_p)  # bad settings are refused before any work
     return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
 
@@ -85,6 +82,18 @@ def _sharpened(logits, at, k, p):
 
 
 # -- where it is committed -------------------------------------------------------------------------
+
+
+def begun(n: int, length: int, prompt: Array | None, vocab_size: int) -> tuple[Array, int]:
+    """x (n, length), its first columns those of the prompt, (P,) or (n, P), and how many these are."""
+    prompt = arguments.tokens(np.zeros((1, 0), int) if prompt is None else prompt, vocab_size)
+    known = prompt.shape[1]
+    if n < 1 or length < known or len(prompt) not in (1, n):
+        came = f"{n=}, {length=}, a prompt of shape {prompt.shape}"
+        raise ValueError(f"expected n >= 1, length >= the prompt's, 1 or n prompts; got {came}")
+    x = np.zeros((n, length), np.int64)
+    x[:, :known] = prompt
+    return x, known
 
 
 def write(draw: Draw) -> Commit:
@@ -143,8 +152,8 @@ def numbers_hidden(
     left, L = hidden.sum(axis=1), hidden.shape[1]
     if steps is not None and counts is not None:
         raise ValueError(f"give steps or counts, not both; got steps={steps}, counts={counts}")
-    if steps is not None and (steps % 1 or not 1 <= steps <= L):
-        raise ValueError(f"steps: expected a whole number in 1 .. {L}, the positions, got {steps}")
+    if steps is not None:
+        arguments.whole(1, L, steps=steps)
     most = left.max(initial=0)
     if most == 0:
         return [left]
@@ -160,10 +169,8 @@ def _checked_counts(counts, left):
     counts = np.atleast_2d(counts)
     whole = counts.ndim == 2 and counts.dtype.kind in "iu" and (counts >= 0).all()
     if not whole or len(counts) not in (1, len(left)) or (counts.sum(axis=1) != left).any():
-        raise ValueError(
-            f"counts: expected whole numbers (steps,) or (B, steps) that add up to "
-            f"{np.unique(left)}, the positions to reveal, got {counts.tolist()}"
-        )
+        expected = f"whole numbers (steps,) or (B, steps) that add up to {np.unique(left)}"
+        raise ValueError(f"counts: expected {expected}, what is hidden, got {counts.tolist()}")
     return counts
 
 
@@ -176,7 +183,6 @@ def _valid(logits):
     logits = np.asarray(logits)
     numbers = np.all(logits < np.inf)  # NaN is not below
     if logits.ndim == 0 or not numbers or not np.all(np.any(logits > -np.inf, axis=-1)):
-        raise ValueError(
-            f"logits (..., V) must be numbers or -inf, one finite in each row, got {logits}"
-        )
+        expected = "numbers or -inf, one finite in each row"
+        raise ValueError(f"logits (..., V): expected {expected}, got {logits}")
     return logits
