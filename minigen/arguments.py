@@ -4,13 +4,15 @@ Arguments are given by their names: `whole(1, layers=layers, heads=heads)`.
 """
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 
 def whole(least: int, most: float = np.inf, /, **arguments) -> None:
     """Whole numbers from `least` to `most`."""
     for name, came in arguments.items():
         if not least <= came <= most or came % 1:
-            bounds = f"of at least {least}" if most == np.inf else f"from {least} to {most:,}"
+            bounds = f"of at least {least}" if most == np.inf else f"in {least}..{most}"
             raise ValueError(f"{name}: expected a whole number {bounds}, got {came}")
 
 
@@ -29,30 +31,31 @@ def one_of(words, /, **arguments) -> None:
             raise ValueError(f"{name}: expected one of {', '.join(map(repr, words))}, got {came!r}")
 
 
-def generator(rng: np.random.Generator) -> np.random.Generator:
+def generator(rng: Generator) -> Generator:
     """rng itself: every stochastic call takes a generator, there is no global random state."""
-    if not isinstance(rng, np.random.Generator):
-        came = f"{type(rng).__name__} {rng!r}"[:60]
-        raise TypeError(f"rng: expected np.random.default_rng(seed), got {came}")
+    if not isinstance(rng, Generator):
+        expected = "a numpy.random.Generator, such as np.random.default_rng(0)"
+        raise TypeError(f"rng: expected {expected}, got {type(rng).__name__} {rng!r}")
     return rng
 
 
-def tokens(x: np.ndarray, vocab_size: int, name: str = "x") -> np.ndarray:
+def tokens(x: ndarray, vocab_size: int, name: str = "x") -> ndarray:
     """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) is a batch of one."""
     try:
         x = np.atleast_2d(x)
     except ValueError as error:  # a tuple of parts of different lengths, such as data.Text
         raise TypeError(f"{name}: expected integers, got {type(x).__name__}") from error
-    if x.dtype.kind not in "iu" or x.ndim != 2:
-        came = f"{x.dtype} of shape {x.shape}"
-        raise TypeError(f"{name}: expected integers of shape (L,) or (B, L), got {came}")
+    if x.size and x.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {x.dtype} of shape {x.shape}")
+    if x.ndim != 2:
+        raise TypeError(f"{name}: expected shape (L,) or (B, L), got {x.shape}")
     if x.size and not 0 <= x.min() <= x.max() < vocab_size:
         came = f"{x.min()}..{x.max()}"
         raise IndexError(f"{name}: expected integers in 0..{vocab_size - 1}, got {came}")
     return x.astype(np.int64)
 
 
-def labels(label, batch: int, classes: int) -> np.ndarray:
+def labels(label, batch: int, classes: int) -> ndarray:
     """One class below `classes` for each example, or one for all: (batch,)."""
     if np.shape(label) not in ((), (1,), (batch,)):
         came = f"shape {np.shape(label)}"
@@ -70,7 +73,7 @@ def examples(x, shape: tuple) -> None:
         raise ValueError(f"x: expected {expected}, got an array of shape {x.shape}")
 
 
-def numbers(name: str, x) -> np.ndarray:
+def numbers(name: str, x) -> ndarray:
     """x in float64, without NaN or infinity."""
     try:
         values = np.ma.asarray(x, np.float64).filled(np.nan)  # a masked value is a missing one

@@ -1,5 +1,4 @@
-"""Checkpoints: a model, and where its training stood, in one file that is loaded exactly as it was
-saved, or refused.
+"""Checkpoints: a model, and where its training stood, loaded exactly as saved, or refused.
 
 The file is a plain npz (a zip of .npy arrays, uncompressed) with a `manifest.json` beside the
 arrays: how to build the model, where training stood, the sha256 of every array. The zip's comment
@@ -65,9 +64,7 @@ MOST_OBJECTS = 10
 
 
 class CheckpointError(ValueError):
-    """The file is, or would be, no whole checkpoint, or not one of this model; the message lists
-    what differs.
-    """
+    """The file is, or would be, no whole checkpoint of this model; the message says why."""
 
 
 # -- saving --------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from types import ModuleType
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, ops
 from minigen.tensor import Tensor, read_only
@@ -40,7 +42,7 @@ def parameters(obj) -> dict[str, Tensor]:
     return found
 
 
-def state(obj) -> dict[str, np.ndarray]:
+def state(obj) -> dict[str, ndarray]:
     """What obj has learned, as arrays by name: its Tensors and its ndarrays with public names."""
     return {
         name: part.data if isinstance(part, Tensor) else part.copy()
@@ -48,7 +50,7 @@ def state(obj) -> dict[str, np.ndarray]:
     }
 
 
-def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
+def load_state(obj, arrays: dict[str, ndarray]) -> None:
     """Put arrays (as `state` gave them) in place.
 
     Raises:
@@ -64,7 +66,7 @@ def load_state(obj, arrays: dict[str, np.ndarray]) -> None:
             problems.append(f"{name}: expected {expected}, got {came}")
     places = list(_walk(obj))
     for name, owner, _, part in places:
-        if isinstance(owner, tuple) and isinstance(part, np.ndarray):
+        if isinstance(owner, tuple) and isinstance(part, ndarray):
             problems.append(f"{name}: an array in a tuple cannot be replaced; use a list")
     if problems:
         raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
@@ -93,7 +95,7 @@ def describe(obj) -> str:
 
 def _short(value) -> str:
     """A plain value as Python writes it, cut where it is long; the class of anything else."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, ndarray):
         return f"array{value.shape}"
     if isinstance(value, (bool, int, float, str, tuple, list, dict, np.generic)):
         return " ".join(reprlib.repr(value).split())
@@ -105,12 +107,12 @@ def _trains(part) -> bool:
 
 
 def _kind(came) -> str:
-    if isinstance(came, np.ndarray):
+    if isinstance(came, ndarray):
         return f"{came.dtype} {came.shape}"
     return f"a {type(came).__name__}, no array"
 
 
-def _named(obj) -> dict[str, Tensor | np.ndarray]:
+def _named(obj) -> dict[str, Tensor | ndarray]:
     """Every Tensor and ndarray of obj by its name; two of one name would hide one another."""
     found = {}
     for name, _, _, part in _walk(obj):
@@ -131,7 +133,7 @@ def _walk(obj, path: str = "", seen: set | None = None, private: bool = False) -
         if hidden or id(value) in seen or isinstance(value, (type, ModuleType)):
             continue
         seen.add(id(value))  # shared (tied) parts count once
-        if isinstance(value, (Tensor, np.ndarray)):
+        if isinstance(value, (Tensor, ndarray)):
             yield f"{path}{key}", owner, key, value
         else:
             yield from _walk(value, f"{path}{key}.", seen, private)
@@ -157,7 +159,7 @@ _left: ContextVar[int | None] = ContextVar("numbers that may still be built", de
 
 
 @contextlib.contextmanager
-def at_most(arrays: Iterable[np.ndarray]) -> Iterator[None]:
+def at_most(arrays: Iterable[ndarray]) -> Iterator[None]:
     """Within this block all layers together may be as large as these arrays, and a little larger.
 
     A layer counts its weights before it allocates them, and raises ValueError where they are more:
@@ -183,7 +185,7 @@ def _counted(*shape: int) -> tuple[int, ...]:
     return shape
 
 
-def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
+def _weight(shape: tuple, fan_in: int, std: float | None, rng: Generator) -> Tensor:
     """torch's default, uniform in +-1/sqrt(fan_in); or normal with a given standard deviation."""
     arguments.generator(rng)
     shape = _counted(*shape)
@@ -195,7 +197,7 @@ def _weight(shape: tuple, fan_in: int, std: float | None, rng: np.random.Generat
     return Tensor(np.asarray(values, np.float32, order="F"))  # by column: see `Tensor.data`
 
 
-def _bias(size: int, fan_in: int, std: float | None, rng: np.random.Generator) -> Tensor:
+def _bias(size: int, fan_in: int, std: float | None, rng: Generator) -> Tensor:
     """torch's default, as the weights; 0 where these have a given standard deviation."""
     return _weight((size,), fan_in, None if std is None else 0.0, rng)
 
@@ -206,7 +208,7 @@ class Linear:
     __repr__ = describe
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: np.random.Generator,
+        self, in_features: int, out_features: int, bias: bool = True, *, rng: Generator,
         std: float | None = None,
     ) -> None:  # fmt: skip
         self.in_features, self.out_features = in_features, out_features
@@ -226,7 +228,7 @@ class Embedding:
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = _weight((num_embeddings, embedding_dim), 1, std, rng)
 
-    def __call__(self, indices: np.ndarray) -> Tensor:
+    def __call__(self, indices: ndarray) -> Tensor:
         return ops.embedding(indices, self.weight)
 
 
@@ -245,7 +247,7 @@ class LayerNorm:
 
 
 class GroupNorm:
-    """Zero mean and unit variance over each group of channels; a learned scale and shift a channel."""
+    """Zero mean and unit variance over groups of channels; a learned scale and shift a channel."""
 
     __repr__ = describe
 
@@ -267,7 +269,7 @@ class Conv2d:
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1,
-        padding: int = 0, *, rng: np.random.Generator, std: float | None = None,
+        padding: int = 0, *, rng: Generator, std: float | None = None,
     ) -> None:  # fmt: skip
         arguments.whole(1, stride=stride)
         arguments.whole(0, padding=padding)
@@ -285,7 +287,7 @@ class Conv2d:
 class UpsampleConv2d(Conv2d):
     """Every pixel doubled, then a 3 x 3 convolution: (B, in, Y, X) -> (B, out, 2 Y, 2 X)."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, rng: np.random.Generator) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, rng: Generator) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, rng=rng)
 
     def __call__(self, x) -> Tensor:
@@ -299,7 +301,7 @@ class KeyValueCache:
         self.seen = 0
         self._buffer = np.empty((batch, context, 3 * width), np.float32)
 
-    def extend(self, qkv: np.ndarray) -> np.ndarray:
+    def extend(self, qkv: ndarray) -> ndarray:
         """Add qkv (B, new, 3C); returns a read-only view of all so far (B, seen, 3C)."""
         batch, context, packed = self._buffer.shape
         new, room = qkv.shape[1], context - self.seen
@@ -329,7 +331,7 @@ class Attention:
         self.out = Linear(width, width, bias=False, rng=rng, std=out_std)
 
     def __call__(
-        self, x, mask: np.ndarray | None = None, cache: KeyValueCache | None = None
+        self, x, mask: ndarray | None = None, cache: KeyValueCache | None = None
     ) -> Tensor:
         qkv = self.qkv(x)
         if cache is not None:
@@ -338,12 +340,12 @@ class Attention:
             qkv = cache.extend(qkv.data)
         return self.out(ops.attention(qkv, self.heads, mask))
 
-    def weights(self, x, mask: np.ndarray | None = None) -> np.ndarray:
+    def weights(self, x, mask: ndarray | None = None) -> ndarray:
         """Who looks at whom: (B, H, L, L), rows sum to 1."""
         return ops.attention_weights(self.qkv(x).data, self.heads, mask)
 
 
-def sinusoidal(t: np.ndarray, width: int) -> np.ndarray:
+def sinusoidal(t: ndarray, width: int) -> ndarray:
     """Sines and cosines of t (B,) in [0, 1] at `width` / 2 frequencies -> (B, width), float32.
 
     The frequencies of Vaswani et al. (2017), section 3.5, with 1000 t as the position, in the

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy import ndarray
 
 from minigen import arguments
 from minigen.tensor import Tensor
@@ -87,12 +88,12 @@ def _checked(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(parameters)
 
 
-def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
+def _flatten(parameters: dict[str, Tensor]) -> ndarray:
     """All values one after the other; a matrix column by column, as `Tensor.data` keeps it."""
     return np.concatenate([p.data.ravel("F") for p in parameters.values()])
 
 
-def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
+def _assign(parameters: dict[str, Tensor], values: ndarray) -> None:
     """Make every parameter a read-only view of its part of `values`."""
     values.flags.writeable = False
     end = 0
@@ -124,8 +125,8 @@ class Adam(Optimizer):
 
     def __init__(self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8) -> None:
         super().__init__(parameters, lr)
-        (beta_1, beta_2) = betas
-        arguments.within("[0, 1)", beta_1=beta_1, beta_2=beta_2)
+        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
+            raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
         arguments.within("[0, inf)", eps=eps)
         self.betas, self.eps = betas, eps
         self.first_moment = np.zeros_like(self._gradient)

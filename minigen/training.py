@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn
 from minigen.optim import EMA, AdamW, Optimizer, warmup_cosine
@@ -31,8 +33,8 @@ def train_step(model, batch, optimizer, rng, max_norm=None) -> float:
 
 
 def train(
-    model, batches: Iterable[np.ndarray], steps: int | None = None,
-    optimizer: Optimizer | None = None, rng: np.random.Generator | None = None, *,
+    model, batches: Iterable[ndarray], steps: int | None = None,
+    optimizer: Optimizer | None = None, rng: Generator | None = None, *,
     seconds: float | None = None, learning_rate: Callable[[float], float] | None = None,
     max_norm: float | None = None, ema: EMA | None = None, start: int = 0, progress: bool = True,
 ) -> Iterator[tuple[int, float]]:  # fmt: skip
@@ -168,7 +170,7 @@ def progress_bar(total: float, unit: str, disable: bool = False):
 
 def fit(
     model, batches: Iterable, *, steps: int | None = None, seconds: float | None = None, lr: float,
-    rng: np.random.Generator, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.1,
+    rng: Generator, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.1,
     decay: float = 0.998, max_norm: float = 1.0, progress: bool = True,
 ) -> tuple[list[float], EMA]:  # fmt: skip
     """AdamW, warm-up and cosine up to `lr`, clipping, a moving average: losses and average.

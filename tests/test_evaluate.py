@@ -73,7 +73,7 @@ def test_a_bound_is_marked_and_needs_rng():
 
     x = np.zeros((300, 8), dtype=int)
     for rng in (None, 0):
-        with pytest.raises(TypeError, match=f"rng: expected a numpy.random.Generator, got {rng}"):
+        with pytest.raises(TypeError, match=f"rng: expected a numpy.random.Generator.* {rng}"):
             evaluate.bits_per_dim(Bounded(), x, rng)
     bits = evaluate.bits_per_dim(Bounded(), x, np.random.default_rng(0))
     assert not bits.exact and str(bits).startswith("<= 1.000 ± 0.000 bits/dim")
@@ -417,7 +417,7 @@ GOOD = np.eye(4, 2)
         (
             lambda: evaluate.precision_recall(GOOD, GOOD, k=4),
             ValueError,
-            r"k must lie in 1\.\.3, got 4",
+            r"k: .* 1\.\.3, got 4",
         ),
         (
             lambda: evaluate.nearest_training_distance(GOOD, np.zeros((4, 3))),
@@ -437,17 +437,17 @@ GOOD = np.eye(4, 2)
         (
             lambda: evaluate.sliced_wasserstein(GOOD, GOOD, 0),
             TypeError,
-            "rng: expected a numpy.random.Generator, got 0",
+            "rng: expected a numpy.random.Generator.* got int 0",
         ),
         (
             lambda: evaluate.sample_metrics(*[np.eye(4, dtype=int)] * 3, 0),
             TypeError,
-            "rng: expected a numpy.random.Generator, got 0",
+            "rng: expected a numpy.random.Generator.* got int 0",
         ),
         (
             lambda: evaluate.Dequantized(Gaussian(), 0.1).bound(GOOD, None),
             TypeError,
-            "rng: expected a numpy.random.Generator, got None",
+            "rng: expected a numpy.random.Generator.* got NoneType",
         ),
         (lambda: evaluate.Dequantized(Gaussian(), 0), ValueError, "bin_width"),
         (lambda: evaluate.crps(NAN, np.zeros(2)), ValueError, "NaN"),

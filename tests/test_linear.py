@@ -439,7 +439,7 @@ def test_a_seed_is_no_generator(rng):
         lambda: CYCLE.sample(2, rng, length=3),
         lambda: CYCLE.forecast(2, rng, paths=3, history=YULE),
     ):
-        with pytest.raises(TypeError, match=r"rng: expected a numpy.random.Generator, got"):
+        with pytest.raises(TypeError, match=r"rng: expected a numpy.random.Generator, .*got"):
             call()
 
 

@@ -344,12 +344,12 @@ def test_every_step_keeps_float32(schedule):
 
 def test_steps_refuse_bad_arguments():
     schedule = schedules.cosine()
-    with pytest.raises(ValueError, match="variance must be"):
+    with pytest.raises(ValueError, match="variance: expected one of"):
         ancestral(schedule, variance="learned")
     with pytest.raises(ValueError, match="eta must lie"):
         ddim(schedule, eta=1.5)
     for make in (ancestral, lambda s: ddim(s, eta=0.5), lambda s: langevin(s, gaussian(s))):
-        with pytest.raises(TypeError, match=r"draws noise.*expected a numpy.random.Generator"):
+        with pytest.raises(TypeError, match=r"rng: expected a numpy.random.Generator"):
             make(schedule)
 
 
@@ -374,7 +374,7 @@ def test_no_argument_of_a_step_is_ignored():
         ancestral(schedule, rng, noise=[x])
     with pytest.raises(ValueError, match="eta = 0 draws nothing"):
         ddim(schedule, noise=[x])
-    with pytest.raises(TypeError, match="rng is int 0"):
+    with pytest.raises(TypeError, match="rng: .* got int 0"):
         ancestral(schedule, 0)
     with pytest.raises(ValueError, match=r"expected floats of shape \(2, 1\), got float64 \(1,\)"):
         ancestral(schedule, noise=[np.ones(1)])(x, x, 0.5, 0.4)
@@ -444,7 +444,7 @@ def test_posterior_mean_has_the_least_error_and_more_steps_pay_for_sharpness():
     assert (
         np.mean(abs(abs(many) - 1) < 0.4) > np.mean(abs(abs(one) - 1) < 0.4) + 0.2
     )  # sharp: near a mode
-    with pytest.raises(ValueError, match="noise_std must be"):
+    with pytest.raises(ValueError, match="noise_std: expected a number in"):
         sampling.denoise_image(world.denoise, schedule, observed, 0.0)
 
 

@@ -230,9 +230,9 @@ def test_bad_arguments_are_named():
         cosine().alpha(1.0001)
     with pytest.raises(ValueError, match=r"t must lie in \[0, 1\]"):
         cosine().log_snr([0.5, np.nan])
-    with pytest.raises(ValueError, match="predict must be"):
+    with pytest.raises(ValueError, match="predict: expected one of"):
         cosine().target(x, x, 0.5, "eps")
-    with pytest.raises(ValueError, match="predict must be"):
+    with pytest.raises(ValueError, match="predict: expected one of"):
         cosine().clean(x, x, 0.5, "score")
     with pytest.raises(ValueError, match="one time per example"):
         cosine().noisy(x, x, np.array([0.1, 0.2]))

@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments
 
 
-def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def batches(array: ndarray, batch_size: int, rng: Generator) -> Iterator[ndarray]:
     """Endless minibatches (batch_size, ...) of array (N, ...), in a fresh order each epoch.
 
     All batches have one size: the N % batch_size examples at the end of an epoch's order are left
@@ -20,9 +22,7 @@ def batches(array: np.ndarray, batch_size: int, rng: np.random.Generator) -> Ite
     return (array[rows] for order in orders for rows in order.reshape(-1, batch_size))
 
 
-def crops(
-    tokens: np.ndarray, length: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+def crops(tokens: ndarray, length: int, batch_size: int, rng: Generator) -> Iterator[ndarray]:
     """Endless minibatches (batch_size, length) of stretches of tokens (L,) that start anywhere."""
     if np.ndim(tokens) != 1:
         raise ValueError(f"tokens: expected shape (L,), got {np.shape(tokens)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from minigen import arguments
 
@@ -16,10 +17,10 @@ SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 class Digits(NamedTuple):
     """Images are uint8 levels 0..16, labels uint8 0..9; all arrays are read-only."""
 
-    train: np.ndarray  # (1437, 8, 8)
-    test: np.ndarray  # (360, 8, 8)
-    train_labels: np.ndarray  # (1437,)
-    test_labels: np.ndarray  # (360,)
+    train: ndarray  # (1437, 8, 8)
+    test: ndarray  # (360, 8, 8)
+    train_labels: ndarray  # (1437,)
+    test_labels: ndarray  # (360,)
 
 
 @functools.cache
@@ -41,7 +42,7 @@ def digits() -> Digits:
     return parts
 
 
-def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
+def to_signed(x: ndarray, levels: int = 17) -> ndarray:
     """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as for Gaussian models."""
     arguments.whole(2, 65536, levels=levels)
     x = np.asarray(x)
@@ -52,7 +53,7 @@ def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
     return (x / (levels - 1) * 2 - 1).astype(np.float32)
 
 
-def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
+def to_levels(x: ndarray, levels: int = 17) -> ndarray:
     """Floats, nominally in [-1, 1] -> the nearest level 0..levels-1; what lies outside is clipped.
 
     uint8 up to 256 levels, uint16 above. Raises TypeError for integers, which are levels already.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from minigen import arguments
 
@@ -22,40 +23,33 @@ class Text(NamedTuple):
     figure taken on it.
     """
 
-    train: np.ndarray  # (L,)
-    test: np.ndarray  # (L,)
+    train: ndarray  # (L,)
+    test: ndarray  # (L,)
     vocabulary: str
     source: str
     sha256: str
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode(self, text: str) -> ndarray:
         """Characters -> tokens (L,). Raises ValueError for one that is not in the vocabulary."""
         return _encode(text, self.vocabulary)
 
-    def decode(self, tokens: np.ndarray) -> str:
+    def decode(self, tokens: ndarray) -> str:
         """Tokens (L,) or (1, L), as one sample comes -> characters.
 
-        Raises IndexError for a token outside the vocabulary, ValueError for several rows or what is
-        no token.
+        Raises IndexError for a token outside the vocabulary, TypeError for what is no token,
+        ValueError for several rows.
         """
-        tokens = np.asarray(tokens)
-        if not tokens.size:
-            return ""
-        if tokens.ndim == 2 and len(tokens) == 1:
-            tokens = tokens[0]
-        if tokens.ndim != 1 or tokens.dtype.kind not in "ui":
-            came = f"{tokens.dtype} of shape {tokens.shape}"
-            raise ValueError(f"tokens: expected integers (L,) or (1, L), one row; got {came}")
-        arguments.tokens(tokens, len(self.vocabulary))
-        return "".join(self.vocabulary[token] for token in tokens)
+        rows = arguments.tokens(tokens, len(self.vocabulary), "tokens")
+        if len(rows) != 1:
+            raise ValueError(f"tokens: expected one row at a time, got shape {rows.shape}")
+        return "".join(self.vocabulary[token] for token in rows[0])
 
 
 @functools.cache
 def python_manual(alphabet: str = "a-z") -> Text:
-    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters; it
-    differs by version.
+    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters.
 
-    A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position,
+    It differs by version. A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position,
     or the test part would be full of text seen in training. Where an interpreter comes without the
     module, the docstrings of its standard library stand in, and source says so.
     """
@@ -115,7 +109,7 @@ def _is_sorted(lines: list[str]) -> bool:
     return len(in_order) >= 20 and sum(in_order) >= 0.95 * len(in_order)
 
 
-def _encode(text: str, vocabulary: str) -> np.ndarray:
+def _encode(text: str, vocabulary: str) -> ndarray:
     index = {character: token for token, character in enumerate(vocabulary)}
     if unknown := sorted(set(text) - index.keys()):
         raise ValueError(f"encode: {unknown} not in the vocabulary {vocabulary!r}")

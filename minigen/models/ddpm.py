@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
 from minigen.schedules import (
@@ -79,13 +81,13 @@ class DDPM:
 
     # -- hide --------------------------------------------------------------------------------------
 
-    def q_sample(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+    def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward chain in one jump (eq. 4)."""
         return self.schedule.noisy(clean, noise, t)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def denoise(self, x: np.ndarray, t, label: np.ndarray | None = None) -> np.ndarray:
+    def denoise(self, x: ndarray, t, label: ndarray | None = None) -> ndarray:
         """The clean thing that the network sees in x (B, *shape) at t, a number or (B,); like x."""
         if self._oracle:
             if label is not None:
@@ -95,17 +97,15 @@ class DDPM:
             output = self._output(x.astype(np.float32), t, label).data
         return self._clipped(self.schedule.clean(output.astype(x.dtype), x, t, self.predict))
 
-    def _output(self, x_t: np.ndarray, t, label) -> Tensor:
+    def _output(self, x_t: ndarray, t, label) -> Tensor:
         return self.net(self.schedule.scaled(x_t, t), t, label)
 
-    def _clipped(self, clean: np.ndarray) -> np.ndarray:
+    def _clipped(self, clean: ndarray) -> ndarray:
         return clean if self.levels is None else np.clip(clean, -1, 1)
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(
-        self, x: np.ndarray, rng: np.random.Generator, label=None, *, t=None, noise=None
-    ) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator, label=None, *, t=None, noise=None) -> Tensor:
         """Mean squared error of the network's output at random t: a scalar, per dimension.
 
         Args:
@@ -133,16 +133,16 @@ class DDPM:
 
     # -- sample_walk -------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
         *_, x = self.sample_walk(n, rng, **how)
         return x
 
     def sample_walk(
-        self, n: int, rng: np.random.Generator, method: str = "ancestral", steps: int | None = None,
-        eta: float = 0.0, label: int | np.ndarray | None = None, guidance_scale: float = 1.0,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self, n: int, rng: Generator, method: str = "ancestral", steps: int | None = None,
+        eta: float = 0.0, label: int | ndarray | None = None, guidance_scale: float = 1.0,
+        noise: ndarray | None = None,
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from pure noise to the sample, each (n, *shape).
 
         Ten steps are enough for every method and schedule, but for "heun" under variance_exploding,
@@ -179,7 +179,7 @@ class DDPM:
             better = 'expect bad samples, and train DDPM(net, predict="velocity")'
             warnings.warn(f"sample: {first}: {better}", UserWarning, stacklevel=3)
 
-    def _guided(self, label: np.ndarray, guidance_scale: float) -> sampling.Denoise:
+    def _guided(self, label: ndarray, guidance_scale: float) -> sampling.Denoise:
         def conditional(x, t):
             return self.denoise(x, t, label)
 
@@ -188,7 +188,7 @@ class DDPM:
 
     # -- bound: eq. 5 ------------------------------------------------------------------------------
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator, times: int = 50) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator, times: int = 50) -> ndarray:
         """An unbiased estimate of a lower bound on log p(x), x (B, *shape): (B,) nats.
 
         On grey levels a perfect denoiser closes the gap as T grows; a trained one is often best in
@@ -205,12 +205,11 @@ class DDPM:
         terms = self.bound_terms(x, rng, min(times, self.steps - 1))
         return -(terms["prior"] + terms["steps"].sum(axis=1) + terms["decoder"])
 
-    def bound_terms(self, x: np.ndarray, rng: np.random.Generator, times: int) -> dict:
+    def bound_terms(self, x: ndarray, rng: Generator, times: int) -> dict:
         """What the bound costs, in nats: "prior" L_T (B,), "decoder" L_0 (B,), "steps" (B, times).
 
         "steps" divides L_1 + ... + L_T-1 into `times` equal stretches of the chain and estimates
-        each from one of its steps; with times = T - 1, column k is L_k+1, the cost of step i = k +
-        2.
+        each from one of its steps; with times = T - 1, column k is L_(k+1), the cost of step k + 2.
         """
         x, rng = self._checked(x), arguments.generator(rng)
         arguments.whole(1, self.steps - 1, times=times)
@@ -223,14 +222,14 @@ class DDPM:
             "decoder": self._decoder_cost(x, rng),
         }
 
-    def _prior_cost(self, x: np.ndarray) -> np.ndarray:
+    def _prior_cost(self, x: ndarray) -> ndarray:
         """KL of q(x_T | x) = N(alpha x, sigma^2) from the prior N(0, s^2)."""
         alpha, sigma = self.schedule.alpha(1.0), self.schedule.sigma(1.0)
         s = self.schedule.prior_std
         ratio = (sigma / s) ** 2
         return _per_example(ratio + (alpha / s * x.astype(np.float64)) ** 2 - 1 - np.log(ratio)) / 2
 
-    def _step_cost(self, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _step_cost(self, x: ndarray, t: ndarray, rng: Generator) -> ndarray:
         """KL(q(x_after | x_now, x) || p(x_after | x_now)), now = t, after = t - 1 / T (eq. 8).
 
         Both have the variance beta tilde, so it is w |x - denoised|^2.
@@ -238,18 +237,18 @@ class DDPM:
         error = x.astype(np.float64) - self._seen_again(x, t, rng)
         return self._step_weight(t) * _per_example(error**2)
 
-    def _seen_again(self, x: np.ndarray, t, rng: np.random.Generator) -> np.ndarray:
+    def _seen_again(self, x: ndarray, t, rng: Generator) -> ndarray:
         """What is denoised of x after noise was put on it."""
         x_t = self.q_sample(x, rng.standard_normal(x.shape, np.float32), t)
         return self.denoise(x_t, t)
 
-    def _step_weight(self, t) -> np.ndarray:
+    def _step_weight(self, t) -> ndarray:
         """w = (SNR(t - 1/T) - SNR(t)) / 2; first SNR(t) / 2, the decoder's variance is 1 / SNR."""
         i = np.round(np.asarray(t) * self.steps)
         before, now = self.schedule.log_snr((i - 1) / self.steps), self.schedule.log_snr(t)
         return np.where(i == 1, np.exp(now), np.exp(before) - np.exp(now)) / 2
 
-    def _decoder_cost(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _decoder_cost(self, x: ndarray, rng: Generator) -> ndarray:
         """-log p(x | x_1): normal around the denoised x_1, over the width of a level (eq. 13)."""
         t = 1 / self.steps
         mean = self._seen_again(x, t, rng).astype(np.float64)
@@ -261,15 +260,15 @@ class DDPM:
         high = np.where(x > 1 - half, np.inf, (x + half - mean) / std)
         return -_per_example(log_normal_mass(low, high))
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _checked(self, x: ndarray) -> ndarray:
         x = np.asarray(x)
         arguments.examples(x, self.net.shape)
         return x
 
-    def _labels(self, label: int | np.ndarray, n: int) -> np.ndarray:
+    def _labels(self, label: int | ndarray, n: int) -> ndarray:
         return arguments.labels(label, n, getattr(self.net, "classes", None) or 0)
 
 
-def _per_example(x: np.ndarray) -> np.ndarray:
+def _per_example(x: ndarray) -> ndarray:
     """Sum over all axes but the first."""
     return x.reshape(len(x), -1).sum(axis=1)

@@ -7,6 +7,8 @@ of sampling commits to one position, exactly.
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
 from minigen.networks import TokenTransformer, Window, causal_mask
@@ -28,7 +30,7 @@ class GPT:
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128, *,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> None:  # fmt: skip
         self.vocab_size, self.context = vocab_size, context
         self.layers, self.heads, self.width = layers, heads, width
@@ -40,25 +42,25 @@ class GPT:
 
     # -- hide: everything to the right -------------------------------------------------------------
 
-    def q_sample(self, x: np.ndarray) -> np.ndarray:
+    def q_sample(self, x: ndarray) -> ndarray:
         """What each position of x (B, L) sees last: the start token, then all columns but one."""
         start = np.full((len(x), 1), self.vocab_size)
         return np.concatenate([start, x[:, :-1]], axis=1)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def predict(self, inputs: np.ndarray) -> Tensor:
+    def predict(self, inputs: ndarray) -> Tensor:
         """Logits (B, L, V) of what follows each of the inputs (B, L), L <= context."""
         return self.network(inputs, causal_mask(inputs.shape[1]))
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
+    def logits(self, x: ndarray) -> ndarray:
         """Logits of every token given those before it, without gradients: (B, L, V), for any L."""
         inputs, window = self.q_sample(self._checked(x)), self._window()
         with no_grad():
             said = [self.predict(part).data for part in window.parts(window.cut(inputs))]
         return window.join(np.concatenate(said), inputs.shape)
 
-    def attention_maps(self, x: np.ndarray) -> np.ndarray:
+    def attention_maps(self, x: ndarray) -> ndarray:
         """Where it looks to predict each token of x (B, L): (B, layers, H, L, L), rows sum to 1.
 
         Row i predicts token i; column 0 is the start token, column j the token j - 1.
@@ -69,7 +71,7 @@ class GPT:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator | None = None) -> Tensor:
         """Mean cross-entropy of the next token, nats per token.
 
         Args:
@@ -85,16 +87,16 @@ class GPT:
 
     # -- sampling ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n sequences, (n, length): the last state of `sample_walk`, which explains `how`."""
         *_, x = self.sample_walk(n, rng, **how)
         return x
 
     def sample_walk(
-        self, n: int, rng: np.random.Generator, prompt: np.ndarray | None = None,
+        self, n: int, rng: Generator, prompt: ndarray | None = None,
         length: int | None = None, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, cache: bool = True,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Draw one position at a time; yields every state (n, length), 0 where nothing is written.
 
         Args:
@@ -116,15 +118,15 @@ class GPT:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of each row of x (B, L): (B,) nats; see `scored`."""
         return self.token_log_probs(x).sum(axis=1)
 
-    def scored(self, x: np.ndarray) -> int:
+    def scored(self, x: ndarray) -> int:
         """Number of tokens that `log_prob` scores: all; of context + 1 the first is only given."""
         return self._teacher(x)[1].shape[1]
 
-    def token_log_probs(self, x: np.ndarray) -> np.ndarray:
+    def token_log_probs(self, x: ndarray) -> ndarray:
         """log p of every scored token given what precedes it: (B, scored), nats."""
         inputs, targets = self._teacher(x)
         window = self._window()
@@ -133,7 +135,7 @@ class GPT:
             log_p = [sampling.token_log_probs(self.predict(i).data, t) for i, t in zip(*parts)]
         return window.join(np.concatenate(log_p), targets.shape)
 
-    def _teacher(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _teacher(self, x: ndarray) -> tuple[ndarray, ndarray]:
         """Inputs and targets: every token is predicted from the true ones before it."""
         x = self._checked(x)
         if x.shape[1] == self.context + 1:
@@ -143,7 +145,7 @@ class GPT:
     def _window(self) -> Window:
         return Window(self.network)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _checked(self, x: ndarray) -> ndarray:
         x = arguments.tokens(x, self.vocab_size)
         if not x.size:
             raise ValueError(f"x: expected tokens of shape (B, L), at least one, got {x.shape}")

@@ -7,14 +7,16 @@ x_t = c + sum_k phi_k x_{t-k} + sigma e_t.
 from statistics import NormalDist
 
 import numpy as np
+from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.random import Generator
 
 from minigen import arguments, sampling
 
 # -- reading a series ------------------------------------------------------------------------------
 
 
-def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
+def as_series(series: ndarray, shortest: int) -> ndarray:
     """The series (L,) in float64, or an error that says what is wrong with it."""
     values = arguments.numbers("series", series)
     if values.ndim != 1 or len(values) < shortest:
@@ -25,7 +27,7 @@ def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
     return values
 
 
-def autocovariance(series: np.ndarray, lags: int) -> np.ndarray:
+def autocovariance(series: ndarray, lags: int) -> ndarray:
     """gamma_k = 1/n sum_t (x_t - mean)(x_{t+k} - mean), k = 0..lags: (lags + 1,) (BD eq. 7.2.1).
 
     1/n, not 1/(n - k): only so is the matrix gamma_{|i-j|} positive definite and every Yule-Walker
@@ -36,7 +38,7 @@ def autocovariance(series: np.ndarray, lags: int) -> np.ndarray:
     return np.array([x[: len(x) - k] @ x[k:] for k in range(lags + 1)]) / len(x)
 
 
-def autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:
+def autocorrelation(series: ndarray, lags: int) -> tuple[ndarray, ndarray]:
     """r_k, k = 0..lags, and the half-width of its 95% band if the truth were zero from lag k on.
 
     Both (lags + 1,). Bartlett: var r_k = (1 + 2 sum_{0 < j < k} r_j^2) / n (BD theorem 7.2.1).
@@ -48,7 +50,7 @@ def autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarr
     return r, 1.96 * np.sqrt(variance)
 
 
-def partial_autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:
+def partial_autocorrelation(series: ndarray, lags: int) -> tuple[ndarray, ndarray]:
     """Correlation at lag k with what lies between taken out, and the half-width of its 95% band.
 
     Both (lags + 1,). It is the last coefficient of the AR(k); for white noise its variance is 1/n
@@ -63,7 +65,7 @@ def partial_autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, 
 # -- estimating ------------------------------------------------------------------------------------
 
 
-def levinson_durbin(gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def levinson_durbin(gamma: ndarray) -> tuple[ndarray, ndarray, ndarray]:
     """Solve Yule-Walker, gamma_k = sum_j phi_j gamma_{|k-j|}, one order at a time (BD prop. 5.2.1).
 
     gamma (p + 1,) -> phi (p,); the partial autocorrelations (p + 1,); the noise variances of
@@ -80,7 +82,7 @@ def levinson_durbin(gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return phi, np.array(partial), np.array(variance)
 
 
-def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, float, float]:
+def least_squares(x: ndarray, order: int, skip: int) -> tuple[ndarray, float, float]:
     """Regress x[skip:] on its p = `order` lags: phi (p,), c and the noise variance (1/n).
 
     Solved for (x - mean) / scale: beside a large mean the lags of x itself all look alike.
@@ -100,7 +102,7 @@ def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, flo
     return phi, mean * (1 - phi.sum()) + scale * c, np.mean(residual**2)
 
 
-def order_criteria(series: np.ndarray, largest: int) -> dict[str, np.ndarray]:
+def order_criteria(series: ndarray, largest: int) -> dict[str, ndarray]:
     """AIC, BIC and HQIC of the AR(0..largest), each (largest + 1,): best is `["BIC"].argmin()`.
 
     log sigma_p^2 + (p + 1) penalty / n with penalty 2, log n, 2 log log n (BD section 9.3; Hannan
@@ -140,7 +142,7 @@ class LinearAR:
 
     @classmethod
     def known(
-        cls, coefficients: np.ndarray, intercept: float = 0.0, noise_std: float = 1.0
+        cls, coefficients: ndarray, intercept: float = 0.0, noise_std: float = 1.0
     ) -> "LinearAR":
         """The model with these parameters, nothing estimated; it needs a `history` to forecast."""
         model = cls(len(coefficients))
@@ -185,7 +187,7 @@ class LinearAR:
 
     # -- what the coefficients say -----------------------------------------------------------------
 
-    def roots(self) -> np.ndarray:
+    def roots(self) -> ndarray:
         """The p roots of z^p - phi_1 z^{p-1} - ... - phi_p, largest first.
 
         The process is stationary if all lie inside |z| = 1.
@@ -206,7 +208,7 @@ class LinearAR:
         """The mean of the stationary process, c / (1 - sum phi)."""
         return float(self._fitted().intercept / (1 - self.coefficients.sum()))
 
-    def autocovariance(self, lags: int) -> np.ndarray:
+    def autocovariance(self, lags: int) -> ndarray:
         """gamma_0 .. gamma_lags of the stationary process; ValueError if it is not stationary.
 
         gamma_k - sum_j phi_j gamma_{|k-j|} = sigma^2 for k = 0, else 0 (BD section 3.3): p + 1
@@ -226,7 +228,7 @@ class LinearAR:
             gamma.append(self.coefficients @ gamma[: -p - 1 : -1])
         return np.array(gamma[: lags + 1])
 
-    def spectrum(self, frequency: np.ndarray) -> np.ndarray:
+    def spectrum(self, frequency: ndarray) -> ndarray:
         """Variance per unit of frequency, at -1/2..1/2 cycles a step (BD theorem 4.4.2).
 
         Its integral is gamma_0.
@@ -237,7 +239,7 @@ class LinearAR:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def one_step(self, x: np.ndarray) -> np.ndarray:
+    def one_step(self, x: ndarray) -> ndarray:
         """E[x_t | the `order` values before it] for x (..., L): (..., L - order)."""
         x = arguments.numbers("x", x)
         if x.ndim == 0 or x.shape[-1] <= self.order:
@@ -245,13 +247,11 @@ class LinearAR:
             raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return self._next_mean(sliding_window_view(x[..., :-1], self.order, axis=-1))
 
-    def point_forecast(self, steps: int, history: np.ndarray | None = None) -> np.ndarray:
+    def point_forecast(self, steps: int, history: ndarray | None = None) -> ndarray:
         """E[x_{T+h} | history], h = 1..steps: the walk without noise, (steps,)."""
         return self._walk(self._past(history), np.zeros((1, steps)))[0]
 
-    def interval(
-        self, steps: int, level: float = 0.9, history: np.ndarray | None = None
-    ) -> np.ndarray:
+    def interval(self, steps: int, level: float = 0.9, history: ndarray | None = None) -> ndarray:
         """Lower and upper ends (steps, 2) that should hold x_{T+h} with probability `level`.
 
         var = sigma^2 sum_{j<h} psi_j^2, psi the response to a unit shock (BD section 5.5), times
@@ -272,7 +272,7 @@ class LinearAR:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int) -> ndarray:
         """n series (n, length) of the stationary process.
 
         The first p values come from their joint Gaussian, the others one by one.
@@ -287,9 +287,7 @@ class LinearAR:
         noise = rng.standard_normal((n, max(length - self.order, 0)))
         return np.hstack([start, self._walk(start, noise)])[:, :length]
 
-    def forecast(
-        self, steps: int, rng: np.random.Generator, paths: int, history=None, noise=None
-    ) -> np.ndarray:
+    def forecast(self, steps: int, rng: Generator, paths: int, history=None, noise=None) -> ndarray:
         """A fan of simulated futures (paths, steps), from the end of `history` (>= order values).
 
         history None is the end of the fitted series; noise (paths, steps), of unit variance, can be
@@ -301,7 +299,7 @@ class LinearAR:
             raise ValueError(f"noise: expected shape {(paths, steps)}, got {np.shape(noise)}")
         return self._walk(np.tile(self._past(history), (paths, 1)), noise)
 
-    def _walk(self, past: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def _walk(self, past: ndarray, noise: ndarray) -> ndarray:
         """Go on from past (n, p), x_t = its conditional mean + sigma noise_t: (n, steps).
 
         The state of the walk is the last p values; one step forgets the oldest of them.
@@ -320,7 +318,7 @@ class LinearAR:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log p(x_{p+1}, ..., x_L | x_1, ..., x_p) of each row of x (B, L): (B,), nats.
 
         Exact, and a density: conditional on the first p = order values, which it does not score.
@@ -329,17 +327,17 @@ class LinearAR:
         z = (x[:, self.order :] - self.one_step(x)) / self.noise_std
         return -0.5 * (z**2 + np.log(2 * np.pi * self.noise_std**2)).sum(axis=1)
 
-    def scored(self, x: np.ndarray) -> int:
+    def scored(self, x: ndarray) -> int:
         """How many values of one row `log_prob` scores: L - order."""
         return np.shape(x)[-1] - self.order
 
     # -- what all of them need ---------------------------------------------------------------------
 
-    def _next_mean(self, past: np.ndarray) -> np.ndarray:
+    def _next_mean(self, past: ndarray) -> ndarray:
         """c + sum_k phi_k x_{t-k} from the p values before t, oldest first: (..., p) -> (...)."""
         return self.intercept + past @ self._fitted().coefficients[::-1]
 
-    def _past(self, history: np.ndarray | None) -> np.ndarray:
+    def _past(self, history: ndarray | None) -> ndarray:
         self._fitted()
         if history is None and not np.isfinite(self.history).all():
             raise ValueError("history: a known model has none, give at least `order` values")

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
 from minigen.tensor import Tensor, no_grad, read_only
@@ -33,7 +35,7 @@ class MADE:
 
     def __init__(
         self, dimensions: int, levels: int = 2, hidden: Sequence[int] = (512,),
-        order: Sequence[int] | None = None, penalty: float = 0.0, *, rng: np.random.Generator,
+        order: Sequence[int] | None = None, penalty: float = 0.0, *, rng: Generator,
     ) -> None:  # fmt: skip
         arguments.whole(1, dimensions=dimensions, hidden=min(hidden, default=1))
         arguments.whole(2, levels=levels)
@@ -56,7 +58,7 @@ class MADE:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def logits(self, x: np.ndarray) -> Tensor:
+    def logits(self, x: ndarray) -> Tensor:
         """(B, D) integers -> (B, D, V): the logits of each dimension given those before it."""
         x = self._checked(x)
         at_least = x[:, :, None] >= np.arange(1, self.levels)  # (B, D, V - 1)
@@ -77,7 +79,7 @@ class MADE:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator | None = None) -> Tensor:
         """Mean of -log p(x_i | x_before) over the dimensions, nats, plus the penalty."""
         loss = ops.cross_entropy(self.logits(x), x)
         if self.penalty:
@@ -88,14 +90,12 @@ class MADE:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, temperature: float = 1.0) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, temperature: float = 1.0) -> ndarray:
         """n draws (n, D), one dimension a pass: D passes."""
         *_, x = self.sample_walk(n, rng, temperature)
         return x
 
-    def sample_walk(
-        self, n: int, rng: np.random.Generator, temperature: float = 1.0
-    ) -> Iterator[np.ndarray]:
+    def sample_walk(self, n: int, rng: Generator, temperature: float = 1.0) -> Iterator[ndarray]:
         """The walk of `sample`, state by state: (n, D), dimensions not yet drawn are 0."""
         arguments.whole(1, n=n)
 
@@ -110,7 +110,7 @@ class MADE:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of x (B, D): (B,) nats. One pass gives all factors."""
         with no_grad():
             logits = self.logits(x).data.astype(np.float64)
@@ -118,14 +118,14 @@ class MADE:
         scored = np.take_along_axis(log_p, np.asarray(x)[:, :, None], axis=2)
         return scored.sum(axis=(1, 2))
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
+    def _checked(self, x: ndarray) -> ndarray:
         x = arguments.tokens(x, self.levels)
         if x.shape[1] != self.dimensions or not len(x):
             raise ValueError(f"x: expected shape (B, {self.dimensions}), B >= 1, got {x.shape}")
         return x
 
 
-def masks(order: Sequence[int], copies: int, hidden: Sequence[int]) -> list[np.ndarray]:
+def masks(order: Sequence[int], copies: int, hidden: Sequence[int]) -> list[ndarray]:
     """One 0/1 mask (out, in) for each layer; inputs and outputs have `copies` units a dimension.
 
     Every unit has a degree: a dimension its place in the order; a hidden unit the place of the last

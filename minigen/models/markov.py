@@ -8,6 +8,8 @@ Modeling" (TR-10-98, 1998), chapter 2.
 from bisect import bisect_left
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments
 from minigen.sampling import begun, draw, run, write
@@ -16,7 +18,7 @@ LARGEST_CHAIN = 5000  # states: their transitions fill 0.2 GB
 PIECE = 2**16  # columns of a long sequence that an NGram scores at a time
 
 
-def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
+def window_codes(x: ndarray, vocab_size: int, size: int) -> ndarray:
     """Windows of `size` neighbours of x (B, L) as integers: (B, L - size + 1).
 
     In base V = vocab_size, the newest symbol the last digit: code // V drops the newest symbol and
@@ -29,7 +31,7 @@ def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
     return codes
 
 
-def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def as_probabilities(name: str, p: ndarray, shape: tuple[int, ...]) -> ndarray:
     p = np.array(p, np.float64)
     if p.shape != shape or (p < 0).any() or not np.allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-8):
         expected = f"shape {shape}, >= 0, sums of 1 along the last axis"
@@ -45,7 +47,7 @@ def enlarged_states(vocab_size: int, order: int) -> int:
     return vocab_size**order
 
 
-def log(p: np.ndarray) -> np.ndarray:
+def log(p: ndarray) -> ndarray:
     """Natural logarithm, -inf at 0 without a warning."""
     with np.errstate(divide="ignore"):
         return np.log(p)
@@ -57,7 +59,7 @@ class MarkovChain:
     initial (V,) is the distribution of the first state; None is the stationary distribution.
     """
 
-    def __init__(self, transition: np.ndarray, initial: np.ndarray | None = None):
+    def __init__(self, transition: ndarray, initial: ndarray | None = None):
         states = len(transition)
         self.transition = as_probabilities("transition", transition, (states, states))
         self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
@@ -70,7 +72,7 @@ class MarkovChain:
     # -- fit ---------------------------------------------------------------------------------------
 
     @classmethod
-    def enlarge(cls, conditional: np.ndarray) -> "MarkovChain":
+    def enlarge(cls, conditional: ndarray) -> "MarkovChain":
         """A chain of order p as a chain of order 1: its state is the tuple of the last p symbols.
 
         conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new
@@ -92,7 +94,7 @@ class MarkovChain:
 
     @classmethod
     def fit(
-        cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0
+        cls, x: ndarray, states: int, order: int = 1, pseudocount: float = 0.0
     ) -> "MarkovChain":
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n.
 
@@ -113,7 +115,7 @@ class MarkovChain:
 
     # -- what the transitions say ------------------------------------------------------------------
 
-    def stationary(self) -> np.ndarray:
+    def stationary(self) -> ndarray:
         """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if not unique."""
         size = len(self.transition)
         # pi (P - I) = 0 and sum(pi) = 1
@@ -161,18 +163,18 @@ class MarkovChain:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def conditional(self, x: np.ndarray) -> np.ndarray:
+    def conditional(self, x: ndarray) -> ndarray:
         """P(next | x) for paths x (B, L), L >= 0: (B, V). Only the last state counts."""
         if x.shape[1]:
             return self.transition[x[:, -1]]
         return np.tile(self._start(), (len(x), 1))
 
-    def _start(self) -> np.ndarray:
+    def _start(self) -> ndarray:
         return self.stationary() if self.initial is None else self.initial
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int) -> ndarray:
         """n paths (n, length) of states."""
         x = np.zeros((n, length), np.int64)
         columns = range(length + 1)
@@ -180,7 +182,7 @@ class MarkovChain:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}).
 
         -inf for an impossible path.
@@ -246,7 +248,7 @@ class NGram:
 
     # -- fit ---------------------------------------------------------------------------------------
 
-    def fit(self, x: np.ndarray) -> "NGram":
+    def fit(self, x: ndarray) -> "NGram":
         """Count the windows of x, (L,) or (B, L). Returns self."""
         x = arguments.tokens(x, self.vocab_size)
         if x.shape[1] <= self.order:
@@ -255,7 +257,7 @@ class NGram:
         self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*rungs))
         return self
 
-    def _rung(self, x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    def _rung(self, x: ndarray, k: int) -> tuple[ndarray, ...]:
         """Rung k: the sorted windows h w and their gains, the sorted contexts h and backoffs."""
         codes = window_codes(x, self.vocab_size, k + 1).ravel()
         if k < self.order and self.smoothing == "kneser-ney":
@@ -274,7 +276,7 @@ class NGram:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def conditional(self, context: np.ndarray) -> np.ndarray:
+    def conditional(self, context: ndarray) -> ndarray:
         """P(next | context), (B, V), for contexts (B, k), any length k: the last `order` count."""
         V = self.vocab_size
         context = arguments.tokens(context, V)
@@ -283,7 +285,7 @@ class NGram:
         longer = np.hstack([np.repeat(context, V, axis=0), after])
         return self._token_probabilities(longer)[:, -1].reshape(-1, V)
 
-    def _token_probabilities(self, x: np.ndarray) -> np.ndarray:
+    def _token_probabilities(self, x: ndarray) -> ndarray:
         """P of every token of x (B, L) given those before it, up the ladder: (B, L)."""
         if not self.windows:
             raise RuntimeError(f"{self}: call .fit(x) first")
@@ -299,9 +301,7 @@ class NGram:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(
-        self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int, prompt: ndarray | None = None) -> ndarray:
         """n sequences (n, length) that begin with the prompt, (P,) or (n, P), part of `length`."""
         x, known = begun(n, length, prompt, self.vocab_size)
         columns = range(known, length + 1)
@@ -309,7 +309,7 @@ class NGram:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log P(x) (B,) of sequences (B, L), nats, exact, every token scored.
 
         -inf where p = 0 (smoothing=None).
@@ -323,7 +323,7 @@ class NGram:
         return nats
 
 
-def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:
+def look_up(keys: ndarray, table: ndarray, values: ndarray, missing: float) -> ndarray:
     """values[i] where table[i] == key (table sorted), `missing` where the table has no such key."""
     at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
     return np.where(table[at] == keys, values[at], missing)

@@ -20,7 +20,8 @@ and *log_prob* or *bound*. A model without an exact likelihood does not have the
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen.tensor import Tensor
 
@@ -29,7 +30,7 @@ from minigen.tensor import Tensor
 class Samples(Protocol):
     """Every model. The neural ones also have sample_walk(n, rng, **how): every state on the way."""
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n fresh draws."""
 
 
@@ -37,15 +38,15 @@ class Samples(Protocol):
 class Trains(Protocol):
     """The neural models. Those in closed form have fit(x) instead."""
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator) -> Tensor:
         """What training minimises, a scalar, for a batch x (B, ...)."""
 
 
 class Scores(Protocol):
     """One of the two, or both: nats per example, (B,)."""
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact."""
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator) -> ndarray:
         """An unbiased estimate of a lower bound on log p(x)."""

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
 from minigen.schedules import Schedule, checked, even_draws, log_normal, spread, variance_preserving
@@ -54,18 +56,18 @@ class ScoreSDE:
 
     # -- hide --------------------------------------------------------------------------------------
 
-    def q_sample(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+    def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward equation at t (eq. 29)."""
         return self.schedule.noisy(clean, noise, t)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+    def denoise(self, x: ndarray, t) -> ndarray:
         """E[clean | x_t] by Tweedie's formula, (x + sigma^2 score) / alpha, shaped like x."""
         noise = -spread(self.schedule.sigma(t), x) * self.score(x, t)
         return self.schedule.clean(noise, x, t, "noise")
 
-    def score(self, x: np.ndarray, t) -> np.ndarray:
+    def score(self, x: ndarray, t) -> ndarray:
         """Gradient of log p_t at x (B, *shape), t > 0 a scalar or (B,): shaped like x."""
         if self._oracle:
             return self.net.score(x, t)
@@ -81,7 +83,7 @@ class ScoreSDE:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator, *, t=None, noise=None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator, *, t=None, noise=None) -> Tensor:
         """Denoising score matching (eq. 7, weight sigma^2): mean |sigma score(x_t) + noise|^2.
 
         The score of q(x_t | x) is -noise / sigma; its average over all x that could be behind x_t,
@@ -98,20 +100,20 @@ class ScoreSDE:
 
     # -- sample_walk -------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
         *_, x = self.sample_walk(n, rng, **how)
         return x
 
     def sample_walk(
-        self, n: int, rng: np.random.Generator, method: str = "ode", steps: int = 200,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self, n: int, rng: Generator, method: str = "ode", steps: int = 200,
+        noise: ndarray | None = None,
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from noise to the sample, each (n, *shape).
 
         Args:
             method: "ode" (eq. 13, by Heun's rule), "sde" (eq. 6, Euler and Maruyama's) or
-            "langevin".
+                "langevin".
             steps: of the walk, even in t.
             noise: (n, *shape) standard normal, to start from instead of drawing it.
         """
@@ -134,20 +136,20 @@ class ScoreSDE:
             limit = f"exact up to {EXACT_DIMENSIONS} dimensions, these are {D}"
             raise AttributeError(f"log_prob: {limit}: see bound")
 
-        def log_prob(x: np.ndarray, steps: int = 100, prior: Callable | None = None) -> np.ndarray:
+        def log_prob(x: ndarray, steps: int = 100, prior: Callable | None = None) -> ndarray:
             at_one, gains = self._flow(x, np.eye(D)[None], steps, prior)
             return at_one + gains.sum(axis=1)  # the trace, one diagonal element after the other
 
         return log_prob
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator, steps: int = 30) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator, steps: int = 30) -> ndarray:
         """An unbiased estimate of log p(x) itself: (B,) nats. `log_prob_estimate` of two probes."""
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(
-        self, x: np.ndarray, rng: np.random.Generator, probes: int = 10, steps: int = 100,
+        self, x: ndarray, rng: Generator, probes: int = 10, steps: int = 100,
         prior: Callable | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    ) -> tuple[ndarray, ndarray]:  # fmt: skip
         """log p(x), the divergence by Hutchinson's trick (eq. 40), and its standard error: (B,).
 
         For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the
@@ -159,7 +161,7 @@ class ScoreSDE:
         at_one, gains = self._flow(x, signs, steps, prior)
         return at_one + gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(probes)
 
-    def _flow(self, x, probes, steps, prior) -> tuple[np.ndarray, np.ndarray]:
+    def _flow(self, x, probes, steps, prior) -> tuple[ndarray, ndarray]:
         """Carry x to t = 1: the log density there (B,), integrals of e^T (d slope / dx) e (B, P).
 
         It is the walk of sampling, from data to noise; its state is x (B, *shape) and, beside it,
@@ -170,7 +172,7 @@ class ScoreSDE:
         B, P, D = len(x), probes.shape[1], int(np.prod(shape))
         net, length2 = self._without_gradients(), (probes**2).sum(axis=2)
 
-        def slope(state: np.ndarray, t: float) -> np.ndarray:
+        def slope(state: ndarray, t: float) -> ndarray:
             x = state[:, :D]
             f, half_g2 = self.schedule.f(t), self.schedule.g2(t) / 2
             score, curvature = self._score_and_curvature(net, x.reshape(-1, *shape), t, probes)
@@ -186,7 +188,7 @@ class ScoreSDE:
             return prior(x_1.reshape(x.shape)), gains
         return log_normal(x_1, 0, self.schedule.prior_std).sum(axis=1), gains
 
-    def _score_and_curvature(self, net, x, t, probes) -> tuple[np.ndarray, np.ndarray]:
+    def _score_and_curvature(self, net, x, t, probes) -> tuple[ndarray, ndarray]:
         """The score at x, and e^T (d score / dx) e for each probe e, probes (B or 1, P, D): (B, P).
 
         Every example stands once a probe in one batch: the examples of a batch do not see each

@@ -9,6 +9,8 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops
 from minigen.tensor import Tensor
@@ -63,7 +65,7 @@ class MLP:
 
     def __init__(
         self, shape: tuple, width: int = 128, layers: int = 3, time_features: int = 64,
-        classes: int | None = None, *, rng: np.random.Generator,
+        classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
         arguments.whole(1, layers=layers)
         self.shape, self.width, self.layers = example_shape(shape), width, layers
@@ -146,7 +148,7 @@ class UNet:
 
     def __init__(
         self, shape: tuple = (1, 8, 8), channels: tuple = (24, 48), heads: int = 4,
-        classes: int | None = None, *, rng: np.random.Generator,
+        classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
         if not channels or any(c < 1 or c % GROUPS for c in channels):
             raise ValueError(f"UNet: channels must be multiples of {GROUPS}, got {channels}")
@@ -187,11 +189,12 @@ class UNet:
 # -- what may come in ----------------------------------------------------------------------------
 
 
-def checked_times(t, batch: int) -> np.ndarray:
+def checked_times(t, batch: int) -> ndarray:
     """One time in [0, 1] for each example: (batch,)."""
     if t is None or np.shape(t) not in ((), (1,), (batch,)):
         came = "None" if t is None else f"an array of shape {np.shape(t)}"
-        raise ValueError(f"t: expected one number or {batch}, one for each example, got {came}")
+        expected = f"a time for each of {batch} examples or one number"
+        raise ValueError(f"t: expected {expected}, got {came}")
     times = np.broadcast_to(np.asarray(t, np.float64), batch)
     if not ((times >= 0) & (times <= 1)).all():
         raise ValueError(f"t: expected times in [0, 1], got {t}")

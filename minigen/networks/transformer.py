@@ -6,6 +6,8 @@ nothing ("full": everywhere, diffusion), `causal_mask` (to the left: autoregress
 """
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen import arguments, nn, ops
 from minigen.networks.denoisers import Conditioning
@@ -14,12 +16,12 @@ from minigen.tensor import Tensor
 # -- who may look at whom --------------------------------------------------------------------------
 
 
-def causal_mask(length: int, start: int = 0) -> np.ndarray:
+def causal_mask(length: int, start: int = 0) -> ndarray:
     """(L - start, L) booleans: position i = start, ... (row) may look at itself and to its left."""
     return block_mask(length, 1, start)
 
 
-def block_mask(length: int, block_size: int, start: int = 0) -> np.ndarray:
+def block_mask(length: int, block_size: int, start: int = 0) -> ndarray:
     """(L - start, L) booleans: position i may look at its own block and the blocks to its left.
 
     Blocks of one position give the causal mask, one block of all L the full one.
@@ -60,7 +62,7 @@ class Transformer:
 
     def __init__(
         self, context: int | None = None, layers: int = 4, heads: int = 4, width: int = 128, *,
-        rng: np.random.Generator, **door,
+        rng: Generator, **door,
     ) -> None:  # fmt: skip
         if door or context is None:
             raise TypeError(
@@ -109,7 +111,7 @@ class Transformer:
         """Empty caches, one a layer."""
         return [nn.KeyValueCache(batch, self.context, self.width) for _ in self.blocks]
 
-    def attention_maps(self, h, mask=None) -> np.ndarray:
+    def attention_maps(self, h, mask=None) -> ndarray:
         """Who looks at whom, in every layer: (B, layers, H, L, L), rows sum to 1."""
         h, maps = self._placed(h), []
         for block in self.blocks:
@@ -133,7 +135,7 @@ class TokenTransformer(Transformer):
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
-        extra_tokens: int = 0, *, rng: np.random.Generator,
+        extra_tokens: int = 0, *, rng: Generator,
     ) -> None:  # fmt: skip
         arguments.whole(1, vocab_size=vocab_size, width=width)
         self.vocab_size, self.extra_tokens = vocab_size, extra_tokens
@@ -145,7 +147,7 @@ class TokenTransformer(Transformer):
         predicted = self.tokens.weight[: self.vocab_size]
         return ops.linear(h, predicted)
 
-    def attention_maps(self, x, mask=None) -> np.ndarray:
+    def attention_maps(self, x, mask=None) -> ndarray:
         return super().attention_maps(self.tokens(x), mask)
 
 
@@ -161,7 +163,7 @@ class PatchTransformer(Transformer):
 
     def __init__(
         self, shape: tuple = (1, 8, 8), patch: int = 2, layers: int = 4, heads: int = 4,
-        width: int = 128, classes: int | None = None, *, rng: np.random.Generator,
+        width: int = 128, classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
         if len(shape) != 3 or patch < 1 or shape[1] % patch or shape[2] % patch:
             raise ValueError(f"patch: squares of side {patch} do not tile an image of {shape}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
+from numpy.random import Generator
 
 from minigen import arguments
 from minigen.sampling.walk import Array, Commit, Denoise, walk
@@ -16,7 +17,7 @@ from minigen.schedules import Schedule, spread
 
 
 def from_noise(
-    shape: tuple, schedule: Schedule, denoise: Denoise, rng: np.random.Generator, *, method: str,
+    shape: tuple, schedule: Schedule, denoise: Denoise, rng: Generator, *, method: str,
     offered: tuple, steps: int, eta: float = 0.0, noise: Array | None = None, dtype=np.float32,
 ) -> Iterator[Array]:  # fmt: skip
     """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.

@@ -7,12 +7,13 @@ goes: the next column (autoregression), or some of the hidden positions (masked 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.random import Generator
 
 from minigen import arguments
 from minigen.sampling.walk import Array, Commit
 
 Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
-Where = Callable[[np.random.Generator, Array, Array], Array]  # see `at_random`
+Where = Callable[[Generator, Array, Array], Array]  # see `at_random`
 
 # -- logits ----------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def token_log_probs(logits: Array, tokens: Array) -> Array:
 # -- what is drawn ---------------------------------------------------------------------------------
 
 
-def categorical(logits: Array, rng: np.random.Generator) -> Array:
+def categorical(logits: Array, rng: Generator) -> Array:
     """One token for each row of logits (..., V), by the inverse of its distribution: (...)."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
     cumulative /= cumulative[..., -1:]  # ends in exactly 1: a draw below 1 always finds a token
@@ -66,7 +67,7 @@ def categorical(logits: Array, rng: np.random.Generator) -> Array:
 
 
 def draw(
-    rng: np.random.Generator, temperature: float = 1.0, top_k: int | None = None,
+    rng: Generator, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None,
 ) -> Draw:  # fmt: skip
     """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
@@ -85,7 +86,7 @@ def _sharpened(logits, at, k, p):
 
 
 def begun(n: int, length: int, prompt: Array | None, vocab_size: int) -> tuple[Array, int]:
-    """x (n, length), its first columns those of the prompt, (P,) or (n, P), and how many these are."""
+    """x (n, length) that begins with the prompt, (P,) or (n, P), and how many columns it has."""
     prompt = arguments.tokens(np.zeros((1, 0), int) if prompt is None else prompt, vocab_size)
     known = prompt.shape[1]
     if n < 1 or length < known or len(prompt) not in (1, n):
@@ -107,12 +108,12 @@ def write(draw: Draw) -> Commit:
     return commit
 
 
-def at_random(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+def at_random(rng: Generator, logits: Array, drawn: Array) -> Array:
     """Any order alike: one position a step is then exact, several at once cost what they share."""
     return rng.random(drawn.shape)
 
 
-def by_confidence(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+def by_confidence(rng: Generator, logits: Array, drawn: Array) -> Array:
     """First where the drawn token is likeliest (Chang et al. 2022): leaves the model's law.
 
     What is revealed early is then more typical than what the model would draw.
@@ -120,7 +121,7 @@ def by_confidence(rng: np.random.Generator, logits: Array, drawn: Array) -> Arra
     return np.take_along_axis(probabilities(logits), drawn[..., None], axis=-1)[..., 0]
 
 
-def reveal(draw: Draw, rng: np.random.Generator, where: Where = at_random) -> Commit:
+def reveal(draw: Draw, rng: Generator, where: Where = at_random) -> Commit:
     """The commit of masked diffusion: of the hidden positions of x (B, L), now - after are written.
 
     Logits are (B, L, V), and V in x marks what is hidden. now and after are the numbers hidden

@@ -8,9 +8,9 @@ the table in `minigen.models.protocol`.
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-import numpy as np
+from numpy import ndarray
 
-Array = np.ndarray
+Array = ndarray
 Denoise = Callable[[Array, float], Array]  # (B, ...) and a time -> the clean thing, (B, ...)
 Commit = Callable[[Array, Array, float, float], Array]  # x, prediction, now, after -> the next x
 
