@@ -1,7 +1,7 @@
 """Figures and animations in one quiet style, in grey too and for colour-blind readers.
 
-Each family has its own colour. Functions return a matplotlib Figure, or a GIF that moves where a notebook shows it; nothing needs a
-display.
+Each family has its own colour. Functions return a matplotlib Figure, or a GIF that moves where a
+notebook shows it; nothing needs a display.
 """
 
 import base64
@@ -62,9 +62,9 @@ def image_grid(
 ) -> Figure:
     """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, thinly framed.
 
-    Each is `size` inches wide. `limits` are the values shown white and black, by default the lowest and the highest of all the
-    images together; for photographs, in which light is high, the other way round: (1, -1). The
-    figure's `savefig` writes a file.
+    Each is `size` inches wide. `limits` are the values shown white and black, by default the lowest
+    and the highest of all the images together; for photographs, in which light is high, the other
+    way round: (1, -1). The figure's `savefig` writes a file.
     """
     pixels = _pixels(images, limits)
     columns = min(len(pixels), columns)
@@ -89,7 +89,8 @@ def curves(
 ) -> Figure:
     """Lines with a legend: `curves({"loss": losses}, "step", "nats")`.
 
-    A line is y, (x, y) or (x, y, standard error). `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
+    A line is y, (x, y) or (x, y, standard error). `settings` go to matplotlib's `Axes.set`:
+    title="...", yscale="log", xlim=(0, 1), ...
     """
     with style():
         figure = Picture()
@@ -125,8 +126,8 @@ class GIF(bytes):
 def gif(frames: Iterable[ndarray | Figure], seconds: float = 4.0, colours: int = 32) -> GIF:
     """One GIF of figures, or of uint8 arrays (Y, X) or (Y, X, 3), of equal size.
 
-    The last frame is held for a second. The time between frames is equal: seconds / frames, rounded to the hundredths that a GIF knows,
-    at least two.
+    The last frame is held for a second. The time between frames is equal: seconds / frames, rounded
+    to the hundredths that a GIF knows, at least two.
     """
     pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in frames]
     if not pictures:

@@ -195,7 +195,7 @@ class _Preserving(Schedule):
 
     def _sigma(self, t):
         minus_sigma2 = np.expm1(2 * self._log_alpha(t))  # alpha^2 - 1, exact where alpha is near 1
-        return np.sqrt(0.0 - minus_sigma2)
+        return np.sqrt(0.0 - minus_sigma2)  # 0.0 - x, for -x would be -0 at t = 0
 
 
 @dataclass(frozen=True)

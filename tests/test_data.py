@@ -683,18 +683,10 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (
-            lambda: data.batches(np.zeros(5), 6, RNG),
-            ValueError,
-            r"batch_size: .* in 1\.\.5, got 6",
-        ),
+        (lambda: data.batches(np.zeros(5), 6, RNG), ValueError, r"batch_size: .* in 1\.\.5, got 6"),
         (lambda: data.batches(np.zeros(0), 1, RNG), ValueError, "got 1"),
         (lambda: data.crops(np.zeros((2, 5)), 2, 1, RNG), ValueError, r"shape .*got \(2, 5\)"),
-        (
-            lambda: data.crops(np.zeros(5), 6, 1, RNG),
-            ValueError,
-            r"length: .* in 1\.\.5, got 6",
-        ),
+        (lambda: data.crops(np.zeros(5), 6, 1, RNG), ValueError, r"length: .* in 1\.\.5, got 6"),
         (lambda: data.crops(np.zeros(5), 2, 0, RNG), ValueError, "batch_size: .* got 0"),
         (lambda: data.to_signed(np.zeros(3)), TypeError, "float64"),
         (lambda: data.to_signed(np.array([0, 17])), ValueError, r"0\.\.16, got 0\.\.17"),

@@ -172,7 +172,9 @@ def python_texts():
 
 
 def keeps_its_own_state(name: str) -> bool:
-    """Whether np.random.NAME is a generator to hold, not a function that draws from the hidden global one."""
+    """Whether np.random.NAME is a generator to hold, not a function that draws from the hidden
+    global one.
+    """
     return name == "default_rng" or (
         isinstance(getattr(np.random, name), type) and name != "RandomState"
     )
@@ -199,8 +201,9 @@ def test_no_global_random_state():
 
 
 def test_public_names_exist():
-    names = """Tensor no_grad ops nn networks gradients SGD Adam AdamW EMA MarkovChain NGram LinearAR MADE GPT DDPM
-    ScoreSDE train save load data schedules sampling oracles evaluate compare plots course""".split()
+    names = """Tensor no_grad ops nn networks gradients SGD Adam AdamW EMA
+    MarkovChain NGram LinearAR MADE GPT MaskedDiffusion BlockDiffusion DDPM ScoreSDE
+    train fit save load data schedules sampling oracles evaluate compare plots course""".split()
     for name in names:
         assert getattr(mg, name) is not None
     from minigen.course import check, predict, read
@@ -213,7 +216,8 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = mg.polts
 
 
-# Built and tested for lessons that are planned and not written yet, by the number of the lesson that will use them.
+# Built and tested for lessons that are planned and not written yet, by the number of the lesson
+# that will use them.
 WAITING = {
     "two_moons": 12, "checkerboard": 12, "Dequantized": 12,  # score matching
     "autocorrelation": 5, "partial_autocorrelation": 5, "order_criteria": 5,  # autoregression
@@ -224,7 +228,10 @@ HELD_BY_TESTS = {"Samples", "Trains", "Scores"}  # protocols: tests hold every m
 
 
 def test_every_public_name_of_the_core_is_used():
-    """By another definition of the package, a lesson, a benchmark or README.md; tests and imports do not count."""
+    """By another definition of the package, a lesson, a benchmark or README.md.
+
+    Tests and imports do not count.
+    """
     used = (ROOT / "README.md").read_text(encoding="utf-8")
     texts = {name: source for name, source in python_texts() if not name.startswith("tests/test_")}
     words = {name: _words(source) for name, source in texts.items()}

@@ -188,10 +188,10 @@ def test_bad_input_is_named(build, words):
         (-0.1, None, ValueError, r"t: .*got -0.1"),
         (np.zeros(3), None, ValueError, r"t: .*2 examples.*\(3,\)"),
         (np.zeros((2, 1)), None, ValueError, r"t: .*\(2, 1\)"),
-        (0.5, 4, IndexError, "label: expected integers in 0\.\.3, got 4"),
+        (0.5, 4, IndexError, r"label: expected integers in 0\.\.3, got 4"),
         (0.5, -1, IndexError, "label: .*got -1"),
         (0.5, 1.0, TypeError, "label: expected integers, got float64"),
-        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got \(3,\)"),
+        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got .*\(3,\)"),
     ],
 )
 def test_what_a_denoiser_is_told_is_looked_at(place, t, label, error, words):

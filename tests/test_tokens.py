@@ -146,10 +146,10 @@ def test_decoding_refuses_bad_arguments():
         with pytest.raises(ValueError, match="temperature: expected"):
             temperature(LOGITS, value)
     for p in (0, -0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match="top_p must lie"):
+        with pytest.raises(ValueError, match="top_p: expected a number in"):
             top_p(LOGITS, p)
     for k in (0, -3, 2.5):
-        with pytest.raises(ValueError, match="top_k must be"):
+        with pytest.raises(ValueError, match="top_k: expected a whole number"):
             top_k(LOGITS, k)
 
 

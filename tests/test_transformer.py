@@ -46,7 +46,7 @@ def test_masks_by_hand():
 
 @pytest.mark.parametrize("block_size", [0, -1])
 def test_an_impossible_block_is_refused(block_size):
-    with pytest.raises(ValueError, match=f"block_size={block_size}"):
+    with pytest.raises(ValueError, match=f"block_size: .* got {block_size}"):
         block_mask(4, block_size)
 
 
@@ -172,7 +172,11 @@ def test_patches_come_back_to_their_place():
         (lambda: PatchTransformer((1, 8, 8), patch=3, rng=generator()), ValueError, "do not tile"),
         (lambda: PatchTransformer((8, 8), rng=generator()), ValueError, "do not tile"),
         (lambda: PatchTransformer(patch=0, rng=generator()), ValueError, "side 0"),
-        (lambda: PatchTransformer(width=33, rng=generator()), ValueError, "its width.*even number.*got 33"),
+        (
+            lambda: PatchTransformer(width=33, rng=generator()),
+            ValueError,
+            "its width.*even number.*got 33",
+        ),
         (
             lambda: PatchTransformer(width=8, rng=generator())(np.zeros((1, 1, 8, 8), np.float32)),
             TypeError,

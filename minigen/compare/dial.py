@@ -1,15 +1,15 @@
 """`python -m minigen dial`: from autoregression to diffusion by one number, the size of a block.
 
-BlockDiffusion of block size 1 is a left-to-right chain rule, of block size 64 a masked diffusion of the
-whole digit; between them a row is a block of 8. Every size learns from the same digits for the same
-number of steps, on one thread, with three seeds; two cells are computed at a time.
+BlockDiffusion of block size 1 is a left-to-right chain rule, of block size 64 a masked diffusion of
+the whole digit; between them a row is a block of 8. Every size learns from the same digits for the
+same number of steps, on one thread, with three seeds; two cells are computed at a time.
 
-Written down before measuring. Published, on text (BD3-LM, Arriola et al. 2025, Table 3): the bound grows
-with the size of the block, quickly at first: perplexity 22.8 for autoregression, 28.2, 29.8 and 30.6
-for blocks of 4, 8 and 16, 31.8 for the whole. Expected here: the same order of the bounds; a chain rule
-of the same network below its bound, from size 2 on; samples of much the same quality while one pixel is
-committed a pass, and worse the more pixels a pass commits at once. Seconds are the processor's, of one
-thread.
+Written down before measuring. Published, on text (BD3-LM, Arriola et al. 2025, Table 3): the bound
+grows with the size of the block, quickly at first: perplexity 22.8 for autoregression, 28.2, 29.8
+and 30.6 for blocks of 4, 8 and 16, 31.8 for the whole. Expected here: the same order of the bounds;
+a chain rule of the same network below its bound, from size 2 on; samples of much the same quality
+while one pixel is committed a pass, and worse the more pixels a pass commits at once. Seconds are
+the processor's, of one thread.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def cells(sizes=SIZES, seeds=SEEDS, steps: int = STEPS) -> list[Cell]:
     ]
 
 
-# -- what it says --------------------------------------------------------------------------------------
+# -- what it says ----------------------------------------------------------------------------------
 
 
 def measured() -> dict:
@@ -116,7 +116,8 @@ def column(record: dict, size: int, *path: str) -> tuple[float, float]:
 def table(record: dict) -> str:
     """The dial as a table in Markdown: mean over seeds ± standard error."""
     lines = [
-        "| block size | bound, bits/dim | chain rule, bits/dim | passes | ms a sample | 1-NN | 1-NN, 4 pixels a pass |",
+        "| block size | bound, bits/dim | chain rule, bits/dim | passes | ms a sample | 1-NN |"
+        " 1-NN, 4 pixels a pass |",
         "|---|---|---|---|---|---|---|",
     ]
     for size in sorted({run["block_size"] for run in record["cells"]}):
@@ -128,14 +129,15 @@ def table(record: dict) -> str:
         sign = "=" if size == 1 else "<="  # one position has one order: the bound is exact
         quick = f"{fast[0]:.3f} ± {fast[1]:.3f}" if size >= FAST else "-"
         lines.append(
-            f"| {size} | {sign} {bound[0]:.3f} ± {bound[1]:.3f} | = {chain[0]:.3f} ± {chain[1]:.3f}"
+            f"| {size} | {sign} {bound[0]:.3f} ± {bound[1]:.3f}"
+            f" | = {chain[0]:.3f} ± {chain[1]:.3f}"
             f" | {passes:.0f} | {1e3 * seconds:.1f} | {quality[0]:.3f} ± {quality[1]:.3f} | {quick} |"
         )
     return "\n".join(lines)
 
 
 def picture(record: dict):
-    """Likelihood and sample quality against the size of a block, with standard errors over seeds."""
+    """Likelihood and sample quality against the block size, with standard errors over seeds."""
     from minigen import plots
 
     sizes = sorted({run["block_size"] for run in record["cells"]})

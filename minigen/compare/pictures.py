@@ -1,8 +1,8 @@
-"""`python -m minigen pictures`: README's pictures and tables, made anew from the code and the lessons.
+"""`python -m minigen pictures`: README's pictures and tables, made anew from code and lessons.
 
-Who looks at whom in the four families, the dial (from its committed result), a small picture of each
-lesson and the table of the course. What stands in README.md between `<!-- NAME -->` and `<!-- end -->`
-is replaced; a test holds it to what is made here.
+Who looks at whom in the four families, the dial (from its committed result), a small picture of
+each lesson and the table of the course. What stands in README.md between
+`<!-- NAME -->` and `<!-- end -->` is replaced; a test holds it to what is made here.
 """
 
 import argparse
@@ -21,7 +21,7 @@ PICTURES = notebooks.LESSONS / "pictures"
 POSITIONS = 16  # of the sequences whose dependencies are drawn
 
 
-# -- who looks at whom ---------------------------------------------------------------------------------
+# -- who looks at whom -----------------------------------------------------------------------------
 
 
 def families(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -81,7 +81,7 @@ def families_picture(matrices: dict[str, np.ndarray]):
     return figure
 
 
-# -- the course ----------------------------------------------------------------------------------------
+# -- the course ------------------------------------------------------------------------------------
 
 
 def lessons() -> list[Path]:
@@ -120,7 +120,7 @@ def header(notebook) -> str:
     return "\n\n".join(c.source for c in notebook.cells[:3] if c.cell_type == "markdown")
 
 
-# -- README --------------------------------------------------------------------------------------------
+# -- README ----------------------------------------------------------------------------------------
 
 
 def parts() -> dict[str, str]:

@@ -49,9 +49,10 @@ class Text(NamedTuple):
 def python_manual(alphabet: str = "a-z") -> Text:
     """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters.
 
-    It differs by version. A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position,
-    or the test part would be full of text seen in training. Where an interpreter comes without the
-    module, the docstrings of its standard library stand in, and source says so.
+    It differs by version. A fifth of the manual is repeated paragraphs: each is kept once, *before*
+    the split by position, or the test part would be full of text seen in training. Where an
+    interpreter comes without the module, the docstrings of its standard library stand in, and
+    source says so.
     """
     try:
         from pydoc_data.topics import topics

@@ -114,7 +114,7 @@ class BlockDiffusion(MaskedDiffusion):
 
     def _checked(self, x: ndarray) -> ndarray:
         x = arguments.tokens(x, self.vocab_size)
-        self._window(x.size and x.shape[1])
+        self._window(x.shape[1] if x.size else 0)
         return x
 
 

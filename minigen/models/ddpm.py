@@ -13,6 +13,7 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.schedules import (
     PREDICTIONS,
     Schedule,
@@ -32,7 +33,7 @@ SHARE_WITHOUT_LABEL = 0.1
 MOST_FORGOTTEN, MOST_CARRIED = 1000, 10
 
 
-class DDPM:
+class DDPM(Walks):
     """A discrete diffusion model.
 
     Why velocity is the default. Noise is easy to see where there is much of it, the clean thing
@@ -132,11 +133,6 @@ class DDPM:
         return ops.mse_loss(output * root, target * root)
 
     # -- sample_walk -------------------------------------------------------------------------------
-
-    def sample(self, n: int, rng: Generator, **how) -> ndarray:
-        """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
 
     def sample_walk(
         self, n: int, rng: Generator, method: str = "ancestral", steps: int | None = None,
@@ -266,7 +262,9 @@ class DDPM:
         return x
 
     def _labels(self, label: int | ndarray, n: int) -> ndarray:
-        return arguments.labels(label, n, getattr(self.net, "classes", None) or 0)
+        if not getattr(self.net, "classes", None):
+            raise ValueError("label: this network was built without classes")
+        return arguments.labels(label, n, self.net.classes)
 
 
 def _per_example(x: ndarray) -> ndarray:

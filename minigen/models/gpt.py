@@ -11,11 +11,12 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.networks import TokenTransformer, Window, causal_mask
 from minigen.tensor import Tensor, no_grad
 
 
-class GPT:
+class GPT(Walks):
     """A language model over tokens 0 .. vocab_size - 1: characters, pixels, anything discrete.
 
     A start token precedes the first position, so the first token has a probability too. Beyond the
@@ -86,11 +87,6 @@ class GPT:
         return ops.cross_entropy(self.predict(inputs), targets)
 
     # -- sampling ----------------------------------------------------------------------------------
-
-    def sample(self, n: int, rng: Generator, **how) -> ndarray:
-        """n sequences, (n, length): the last state of `sample_walk`, which explains `how`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
 
     def sample_walk(
         self, n: int, rng: Generator, prompt: ndarray | None = None,

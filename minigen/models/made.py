@@ -13,10 +13,11 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.tensor import Tensor, no_grad, read_only
 
 
-class MADE:
+class MADE(Walks):
     """An autoregressive network over D dimensions of integer levels 0 .. V - 1, in any order.
 
     A level enters as V - 1 indicators, "at least 1" to "at least V - 1", so that neighbouring grey
@@ -90,13 +91,8 @@ class MADE:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: Generator, temperature: float = 1.0) -> ndarray:
-        """n draws (n, D), one dimension a pass: D passes."""
-        *_, x = self.sample_walk(n, rng, temperature)
-        return x
-
     def sample_walk(self, n: int, rng: Generator, temperature: float = 1.0) -> Iterator[ndarray]:
-        """The walk of `sample`, state by state: (n, D), dimensions not yet drawn are 0."""
+        """Draw one dimension a pass; yields every state (n, D), 0 where nothing is drawn yet."""
         arguments.whole(1, n=n)
 
         def predict(x, dimension):
@@ -112,11 +108,9 @@ class MADE:
 
     def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of x (B, D): (B,) nats. One pass gives all factors."""
+        x = self._checked(x)
         with no_grad():
-            logits = self.logits(x).data.astype(np.float64)
-            log_p = ops.log_softmax(logits).data
-        scored = np.take_along_axis(log_p, np.asarray(x)[:, :, None], axis=2)
-        return scored.sum(axis=(1, 2))
+            return sampling.token_log_probs(self.logits(x).data, x).sum(axis=1)
 
     def _checked(self, x: ndarray) -> ndarray:
         x = arguments.tokens(x, self.levels)

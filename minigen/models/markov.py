@@ -233,7 +233,9 @@ class NGram:
             pseudocount = 1.0 if pseudocount is None else pseudocount
             arguments.within("(0, inf)", pseudocount=pseudocount)
         elif pseudocount is not None:
-            raise ValueError(f"pseudocount: got {pseudocount}, but {smoothing!r} has none")
+            raise ValueError(
+                f"pseudocount: got {pseudocount}, but {smoothing!r} smoothing has none"
+            )
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
         # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all

@@ -11,6 +11,7 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.networks import TokenTransformer
 from minigen.schedules import even_draws
 from minigen.tensor import Tensor, no_grad
@@ -18,7 +19,7 @@ from minigen.tensor import Tensor, no_grad
 ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
 
 
-class MaskedDiffusion:
+class MaskedDiffusion(Walks):
     """A diffusion model of sequences of tokens 0 .. vocab_size - 1; token vocab_size is the mask.
 
     Args:
@@ -89,11 +90,6 @@ class MaskedDiffusion:
         return ops.sum(log_p * (-self.weights(hidden)[hidden] / x.size))
 
     # -- sampling ----------------------------------------------------------------------------------
-
-    def sample(self, n: int, rng: Generator, **how) -> ndarray:
-        """n sequences (n, L): the last state of `sample_walk`, which explains `how`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
 
     def sample_walk(
         self, n: int, rng: Generator, steps: int | None = None, order: str = "random",

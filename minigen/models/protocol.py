@@ -28,10 +28,19 @@ from minigen.tensor import Tensor
 
 @runtime_checkable
 class Samples(Protocol):
-    """Every model. The neural ones also have sample_walk(n, rng, **how): every state on the way."""
+    """Every model."""
 
     def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n fresh draws."""
+
+
+class Walks:
+    """The neural models, each with its own sample_walk(n, rng, **how): every state on the way."""
+
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
+        """n fresh draws: where the walk ends. `sample_walk` says what `how` may be."""
+        *_, x = self.sample_walk(n, rng, **how)
+        return x
 
 
 @runtime_checkable

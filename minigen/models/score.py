@@ -14,6 +14,7 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.schedules import Schedule, checked, even_draws, log_normal, spread, variance_preserving
 from minigen.tensor import Tensor, no_grad
 
@@ -22,7 +23,7 @@ LEAST_SIGNAL = 1e-3  # alpha at t = 1, which the score is divided by to see the 
 EXACT_DIMENSIONS = 16  # up to here the divergence is exact, one probe a dimension
 
 
-class ScoreSDE:
+class ScoreSDE(Walks):
     """A score-based model of densities, with the likelihood of its probability-flow ODE.
 
     Up to EXACT_DIMENSIONS dimensions there is `log_prob`, exact for this model up to the steps of
@@ -99,11 +100,6 @@ class ScoreSDE:
         return ops.mse_loss(self._noise(self.net, self.q_sample(x, noise, t), t), noise)
 
     # -- sample_walk -------------------------------------------------------------------------------
-
-    def sample(self, n: int, rng: Generator, **how) -> ndarray:
-        """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
 
     def sample_walk(
         self, n: int, rng: Generator, method: str = "ode", steps: int = 200,
