@@ -1,8 +1,8 @@
 """Layers: plain objects that hold Tensors and are called.
 
 Names, arguments and initial values are those of `torch.nn`. There is no registry and no train/eval
-mode: `parameters` finds the tensors of any object by looking at its attributes, and a layer is
-stochastic exactly when it is handed a generator.
+mode: `parameters` (below the layers) finds the tensors of any object by looking at its attributes,
+and a layer is stochastic exactly when it is handed a generator.
 """
 
 import contextlib
@@ -22,61 +22,7 @@ from numpy.random import Generator
 from minigen import arguments, ops
 from minigen.tensor import Tensor, read_only
 
-# -- finding and replacing what a model has learned -----------------------------------------------
-# One rule: what has a public name is found, in attributes (also slots), lists, tuples and dicts. A
-# name that starts with an underscore is private: it is no part of the state, and must not train.
-
-
-def parameters(obj) -> dict[str, Tensor]:
-    """The Tensors reachable from obj by name, each once: `{"blocks.0.attention.qkv.weight": ...}`.
-
-    Raises:
-        ValueError: for a Tensor that trains and cannot be found by a public name: it stands under a
-            name with an underscore, or in a set. (A constant has `requires_grad=False`.)
-    """
-    found = {name: part for name, part in _named(obj).items() if _trains(part)}
-    known = {id(part) for part in found.values()}
-    for name, _, _, part in _walk(obj, private=True):
-        if _trains(part) and id(part) not in known:
-            raise ValueError(f"parameters: {name} trains, but has no public name to find it by")
-    return found
-
-
-def state(obj) -> dict[str, ndarray]:
-    """What obj has learned, as arrays by name: its Tensors and its ndarrays with public names."""
-    return {
-        name: part.data if isinstance(part, Tensor) else part.copy()
-        for name, part in _named(obj).items()
-    }
-
-
-def load_state(obj, arrays: dict[str, ndarray]) -> None:
-    """Put arrays (as `state` gave them) in place.
-
-    Raises:
-        ValueError: listing every missing, unexpected, re-shaped or re-typed array, and every array
-            that stands where it cannot be replaced; obj is left as it was.
-    """
-    have = _named(obj)
-    problems = [f"missing: {name}" for name in have if name not in arrays]
-    problems += [f"unexpected: {name}" for name in arrays if name not in have]
-    for name in have.keys() & arrays.keys():
-        expected, came = f"{have[name].dtype} {have[name].shape}", _kind(arrays[name])
-        if expected != came:
-            problems.append(f"{name}: expected {expected}, got {came}")
-    places = list(_walk(obj))
-    for name, owner, _, part in places:
-        if isinstance(owner, tuple) and isinstance(part, ndarray):
-            problems.append(f"{name}: an array in a tuple cannot be replaced; use a list")
-    if problems:
-        raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
-    for name, owner, key, part in places:
-        if isinstance(part, Tensor):
-            part.data = arrays[name]
-        elif isinstance(owner, (list, dict)):
-            owner[key] = np.array(arrays[name])
-        else:
-            object.__setattr__(owner, key, np.array(arrays[name]))  # also where frozen
+# -- what an object says of itself -----------------------------------------------------------------
 
 
 def describe(obj) -> str:
@@ -102,87 +48,7 @@ def _short(value) -> str:
     return f"{getattr(value, '__name__', type(value).__name__)}(...)"
 
 
-def _trains(part) -> bool:
-    return isinstance(part, Tensor) and part.requires_grad and part.node.name == "leaf"
-
-
-def _kind(came) -> str:
-    if isinstance(came, ndarray):
-        return f"{came.dtype} {came.shape}"
-    return f"a {type(came).__name__}, no array"
-
-
-def _named(obj) -> dict[str, Tensor | ndarray]:
-    """Every Tensor and ndarray of obj by its name; two of one name would hide one another."""
-    found = {}
-    for name, _, _, part in _walk(obj):
-        if name in found:
-            raise ValueError(f"two parts of a {type(obj).__name__} have one name: {name}")
-        found[name] = part
-    return found
-
-
-def _walk(obj, path: str = "", seen: set | None = None, private: bool = False) -> Iterator[tuple]:
-    """(name, owner, key, part) of every Tensor and ndarray below obj, in the order of definition.
-
-    With `private`, also those that have no public name, to be refused.
-    """
-    seen = {id(obj)} if seen is None else seen
-    for owner, key, value in _held(obj, private):
-        hidden = str(key).startswith("_") and not private
-        if hidden or id(value) in seen or isinstance(value, (type, ModuleType)):
-            continue
-        seen.add(id(value))  # shared (tied) parts count once
-        if isinstance(value, (Tensor, ndarray)):
-            yield f"{path}{key}", owner, key, value
-        else:
-            yield from _walk(value, f"{path}{key}.", seen, private)
-
-
-def _held(obj, private: bool) -> list[tuple]:
-    """(owner, key, value) of what obj holds: items of a container, or attributes."""
-    if isinstance(obj, (list, tuple)) or (private and isinstance(obj, (set, frozenset, deque))):
-        return [(obj, key, value) for key, value in enumerate(obj)]
-    attributes = obj if isinstance(obj, dict) else getattr(obj, "__dict__", {})
-    held = [(attributes, key, value) for key, value in attributes.items()]
-    for cls in type(obj).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        names = [slots] if isinstance(slots, str) else slots
-        held += [(obj, name, getattr(obj, name)) for name in names if hasattr(obj, name)]
-    return held
-
-
 # -- layers --------------------------------------------------------------------------------------
-
-WEIGHT = 256  # numbers that a weight counts besides its own: an object of Python is not free
-_left: ContextVar[int | None] = ContextVar("numbers that may still be built", default=None)
-
-
-@contextlib.contextmanager
-def at_most(arrays: Iterable[ndarray]) -> Iterator[None]:
-    """Within this block all layers together may be as large as these arrays, and a little larger.
-
-    A layer counts its weights before it allocates them, and raises ValueError where they are more:
-    so a model that a file describes is never larger than the file (see `checkpoints`).
-    """
-    before = _left.set(10_000 + sum(array.nbytes // 4 + WEIGHT for array in arrays))
-    try:
-        yield
-    finally:
-        _left.reset(before)
-
-
-def _counted(*shape: int) -> tuple[int, ...]:
-    """The shape of a new weight, as integers of at least 1; taken off what `at_most` left."""
-    shape = tuple(operator.index(size) for size in shape)
-    if min(shape, default=1) < 1:
-        raise ValueError(f"a layer's sizes must be at least 1, got weights of shape {shape}")
-    if (left := _left.get()) is not None:
-        left -= math.prod(shape) + WEIGHT
-        if left < 0:
-            raise ValueError(f"weights of shape {shape} are more than may be built (nn.at_most)")
-        _left.set(left)
-    return shape
 
 
 def _weight(shape: tuple, fan_in: int, std: float | None, rng: Generator) -> Tensor:
@@ -359,3 +225,143 @@ def sinusoidal(t: ndarray, width: int) -> ndarray:
     # in float32: float64 sines take ten times as long
     angles = np.asarray(t, np.float32)[:, None] * frequencies.astype(np.float32)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+# -- finding and replacing what a model has learned -----------------------------------------------
+# One rule: what has a public name is found, in attributes (also slots), lists, tuples and dicts. A
+# name that starts with an underscore is private: it is no part of the state, and must not train.
+
+
+def parameters(obj) -> dict[str, Tensor]:
+    """The Tensors reachable from obj by name, each once: `{"blocks.0.attention.qkv.weight": ...}`.
+
+    Raises:
+        ValueError: for a Tensor that trains and cannot be found by a public name: it stands under a
+            name with an underscore, or in a set. (A constant has `requires_grad=False`.)
+    """
+    found = {name: part for name, part in _named(obj).items() if _trains(part)}
+    known = {id(part) for part in found.values()}
+    for name, _, _, part in _walk(obj, private=True):
+        if _trains(part) and id(part) not in known:
+            raise ValueError(f"parameters: {name} trains, but has no public name to find it by")
+    return found
+
+
+def state(obj) -> dict[str, ndarray]:
+    """What obj has learned, as arrays by name: its Tensors and its ndarrays with public names."""
+    return {
+        name: part.data if isinstance(part, Tensor) else part.copy()
+        for name, part in _named(obj).items()
+    }
+
+
+def load_state(obj, arrays: dict[str, ndarray]) -> None:
+    """Put arrays (as `state` gave them) in place.
+
+    Raises:
+        ValueError: listing every missing, unexpected, re-shaped or re-typed array, and every array
+            that stands where it cannot be replaced; obj is left as it was.
+    """
+    have = _named(obj)
+    problems = [f"missing: {name}" for name in have if name not in arrays]
+    problems += [f"unexpected: {name}" for name in arrays if name not in have]
+    for name in have.keys() & arrays.keys():
+        expected, came = f"{have[name].dtype} {have[name].shape}", _kind(arrays[name])
+        if expected != came:
+            problems.append(f"{name}: expected {expected}, got {came}")
+    places = list(_walk(obj))
+    for name, owner, _, part in places:
+        if isinstance(owner, tuple) and isinstance(part, ndarray):
+            problems.append(f"{name}: an array in a tuple cannot be replaced; use a list")
+    if problems:
+        raise ValueError("load_state: the arrays do not fit\n  " + "\n  ".join(sorted(problems)))
+    for name, owner, key, part in places:
+        if isinstance(part, Tensor):
+            part.data = arrays[name]
+        elif isinstance(owner, (list, dict)):
+            owner[key] = np.array(arrays[name])
+        else:
+            object.__setattr__(owner, key, np.array(arrays[name]))  # also where frozen
+
+
+def _trains(part) -> bool:
+    return isinstance(part, Tensor) and part.requires_grad and part.node.name == "leaf"
+
+
+def _kind(came) -> str:
+    if isinstance(came, ndarray):
+        return f"{came.dtype} {came.shape}"
+    return f"a {type(came).__name__}, no array"
+
+
+def _named(obj) -> dict[str, Tensor | ndarray]:
+    """Every Tensor and ndarray of obj by its name; two of one name would hide one another."""
+    found = {}
+    for name, _, _, part in _walk(obj):
+        if name in found:
+            raise ValueError(f"two parts of a {type(obj).__name__} have one name: {name}")
+        found[name] = part
+    return found
+
+
+def _walk(obj, path: str = "", seen: set | None = None, private: bool = False) -> Iterator[tuple]:
+    """(name, owner, key, part) of every Tensor and ndarray below obj, in the order of definition.
+
+    With `private`, also those that have no public name, to be refused.
+    """
+    seen = {id(obj)} if seen is None else seen
+    for owner, key, value in _held(obj, private):
+        hidden = str(key).startswith("_") and not private
+        if hidden or id(value) in seen or isinstance(value, (type, ModuleType)):
+            continue
+        seen.add(id(value))  # shared (tied) parts count once
+        if isinstance(value, (Tensor, ndarray)):
+            yield f"{path}{key}", owner, key, value
+        else:
+            yield from _walk(value, f"{path}{key}.", seen, private)
+
+
+def _held(obj, private: bool) -> list[tuple]:
+    """(owner, key, value) of what obj holds: items of a container, or attributes."""
+    if isinstance(obj, (list, tuple)) or (private and isinstance(obj, (set, frozenset, deque))):
+        return [(obj, key, value) for key, value in enumerate(obj)]
+    attributes = obj if isinstance(obj, dict) else getattr(obj, "__dict__", {})
+    held = [(attributes, key, value) for key, value in attributes.items()]
+    for cls in type(obj).__mro__:
+        slots = vars(cls).get("__slots__", ())
+        names = [slots] if isinstance(slots, str) else slots
+        held += [(obj, name, getattr(obj, name)) for name in names if hasattr(obj, name)]
+    return held
+
+
+# -- no more than was agreed -----------------------------------------------------------------------
+
+WEIGHT = 256  # numbers that a weight counts besides its own: an object of Python is not free
+_left: ContextVar[int | None] = ContextVar("numbers that may still be built", default=None)
+
+
+@contextlib.contextmanager
+def at_most(arrays: Iterable[ndarray]) -> Iterator[None]:
+    """Within this block all layers together may be as large as these arrays, and a little larger.
+
+    A layer counts its weights before it allocates them, and raises ValueError where they are more:
+    so a model that a file describes is never larger than the file (see `checkpoints`).
+    """
+    before = _left.set(10_000 + sum(array.nbytes // 4 + WEIGHT for array in arrays))
+    try:
+        yield
+    finally:
+        _left.reset(before)
+
+
+def _counted(*shape: int) -> tuple[int, ...]:
+    """The shape of a new weight, as integers of at least 1; taken off what `at_most` left."""
+    shape = tuple(operator.index(size) for size in shape)
+    if min(shape, default=1) < 1:
+        raise ValueError(f"a layer's sizes must be at least 1, got weights of shape {shape}")
+    if (left := _left.get()) is not None:
+        left -= math.prod(shape) + WEIGHT
+        if left < 0:
+            raise ValueError(f"weights of shape {shape} are more than may be built (nn.at_most)")
+        _left.set(left)
+    return shape

@@ -67,8 +67,8 @@ class Schedule:
         """Standard deviation of the noise at time t."""
         return self._sigma(_time(t))
 
-    def some_noise(self, t) -> ndarray:
-        """sigma(t), to divide by."""
+    def positive_sigma(self, t) -> ndarray:
+        """sigma(t), to divide by: ValueError where there is no noise."""
         sigma = self.sigma(t)
         if not np.all(sigma > 0):
             raise ValueError(f"at t = {t} there is no noise to step from: start at a later time")
@@ -179,7 +179,7 @@ class Schedule:
         """
         fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
-        of_x = self.alpha(now) * before / (self.alpha(after) * self.some_noise(now) ** 2)
+        of_x = self.alpha(now) * before / (self.alpha(after) * self.positive_sigma(now) ** 2)
         mean = spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t
         return mean, before * fresh
 

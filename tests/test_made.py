@@ -237,7 +237,7 @@ def test_bad_data_is_refused_by_name():
     with pytest.raises(IndexError, match=r"integers in 0\.\.1, got 0\.\.2"):
         made.log_prob(np.array([[0, 1, 2]]))
     for shape in [(4,), (2, 4), (0, 3)]:
-        with pytest.raises(ValueError, match=r"expected x of shape \(B, 3\)"):
+        with pytest.raises(ValueError, match=r"x: expected shape \(B, 3\)"):
             made.log_prob(np.zeros(shape, int))
     with pytest.raises(ValueError, match=r"n: .* got 0"):
         made.sample(0, rng)

@@ -32,4 +32,4 @@ from minigen.sampling.tokens import (
     top_p,
     write,
 )
-from minigen.sampling.walk import Array, Commit, Denoise, run, walk
+from minigen.sampling.walk import Commit, Denoise, run, walk

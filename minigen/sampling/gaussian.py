@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
+from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments
-from minigen.sampling.walk import Array, Commit, Denoise, walk
+from minigen.sampling.walk import Commit, Denoise, walk
 from minigen.schedules import Schedule, spread
 
 
 def from_noise(
     shape: tuple, schedule: Schedule, denoise: Denoise, rng: Generator, *, method: str,
-    offered: tuple, steps: int, eta: float = 0.0, noise: Array | None = None, dtype=np.float32,
-) -> Iterator[Array]:  # fmt: skip
+    offered: tuple, steps: int, eta: float = 0.0, noise: ndarray | None = None, dtype=np.float32,
+) -> Iterator[ndarray]:  # fmt: skip
     """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.
 
     offered: the names that `method` may have. steps: of the walk, even in t. eta: of "ddim".
@@ -46,7 +47,7 @@ def from_noise(
 
 
 def ancestral(
-    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
+    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[ndarray] | None = None
 ) -> Commit:
     """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11).
 
@@ -66,7 +67,7 @@ def ancestral(
 
 
 def ddim(
-    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] | None = None
+    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[ndarray] | None = None
 ) -> Commit:
     """Point back at the noise x came from and go along it (DDIM eq. 12).
 
@@ -88,7 +89,7 @@ def ddim(
     return commit
 
 
-def ode_slope(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+def ode_slope(schedule: Schedule, x: ndarray, clean: ndarray, t) -> ndarray:
     """dx/dt of the probability-flow ODE: alpha' clean + sigma' noise.
 
     The same as f x - g^2 score / 2 (Song et al. 2021, eq. 13) with score = -noise / sigma, but
@@ -107,7 +108,7 @@ def euler(schedule: Schedule) -> Commit:
     return commit
 
 
-def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
+def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[ndarray] | None = None) -> Commit:
     """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
 
     The last step, to t = 0, adds no noise. Made for linear, variance_preserving and
@@ -118,14 +119,14 @@ def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None =
 
     def commit(x, clean, now, after):
         f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
-        score = -noise_in(schedule, x, clean, now) / spread(schedule.some_noise(now), x)
+        score = -noise_in(schedule, x, clean, now) / spread(schedule.positive_sigma(now), x)
         x = x + spread(after - now, x) * (f * x - g2 * score)
         return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
 
     return commit
 
 
-def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
+def runge_kutta(slope: Callable[[ndarray, float], ndarray]) -> Commit:
     """The classical rule of fourth order for dx/dt = slope(x, t): `predict` is that slope."""
 
     def commit(x, first, now, after):
@@ -170,7 +171,7 @@ def multistep(schedule: Schedule) -> Commit:
         if memory["until"] == now and np.isfinite(h):
             ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
         memory.update(until=after, clean=clean, h=h)
-        shrink = spread(schedule.sigma(after), x) / spread(schedule.some_noise(now), x)
+        shrink = spread(schedule.sigma(after), x) / spread(schedule.positive_sigma(now), x)
         return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
 
     return commit
@@ -199,12 +200,12 @@ def langevin(
     return commit
 
 
-def noise_in(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+def noise_in(schedule: Schedule, x: ndarray, clean: ndarray, t) -> ndarray:
     """The noise that x holds if this is its clean thing: (x - alpha clean) / sigma."""
-    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.some_noise(t), x)
+    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.positive_sigma(t), x)
 
 
-def normals(rng, noise) -> Callable[[Array], Array]:
+def normals(rng, noise) -> Callable[[ndarray], ndarray]:
     """draw(x): fresh standard normal noise like x, or the next of the arrays handed in."""
     if noise is None:
         arguments.generator(rng)
@@ -222,7 +223,7 @@ def normals(rng, noise) -> Callable[[Array], Array]:
     return draw
 
 
-def like(noise: Array, shape: tuple) -> Array:
+def like(noise: ndarray, shape: tuple) -> ndarray:
     """The noise itself, if it is floats of this shape."""
     noise = np.asarray(noise)
     if noise.shape != tuple(shape) or noise.dtype.kind != "f":

@@ -7,18 +7,19 @@ goes: the next column (autoregression), or some of the hidden positions (masked 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments
-from minigen.sampling.walk import Array, Commit
+from minigen.sampling.walk import Commit
 
-Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
-Where = Callable[[Generator, Array, Array], Array]  # see `at_random`
+Draw = Callable[[ndarray], ndarray]  # logits (..., V) -> integers (...)
+Where = Callable[[Generator, ndarray, ndarray], ndarray]  # see `at_random`
 
 # -- logits ----------------------------------------------------------------------------------------
 
 
-def temperature(logits: Array, temperature: float) -> Array:
+def temperature(logits: ndarray, temperature: float) -> ndarray:
     """Logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
     logits = _valid(logits)
     arguments.within("[0, inf)", temperature=temperature)
@@ -26,14 +27,14 @@ def temperature(logits: Array, temperature: float) -> Array:
     return top_k(logits, 1) if temperature == 0 else logits / temperature
 
 
-def top_k(logits: Array, top_k: int) -> Array:
+def top_k(logits: ndarray, top_k: int) -> ndarray:
     """All but the k largest become -inf (ties: the first stay); k beyond V keeps all."""
     logits = _valid(logits)
     arguments.whole(1, top_k=top_k)
     return np.where(ranks(logits) < top_k, logits, -np.inf)
 
 
-def top_p(logits: Array, top_p: float) -> Array:
+def top_p(logits: ndarray, top_p: float) -> ndarray:
     """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
     logits = _valid(logits)
     arguments.within("(0, 1]", top_p=top_p)
@@ -43,13 +44,13 @@ def top_p(logits: Array, top_p: float) -> Array:
     return np.where(ranks(logits) < keep, logits, -np.inf)
 
 
-def probabilities(logits: Array) -> Array:
+def probabilities(logits: ndarray) -> ndarray:
     """softmax over the last axis, in float64."""
     weights = np.exp(_valid(logits).astype(np.float64) - np.max(logits, axis=-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
 
 
-def token_log_probs(logits: Array, tokens: Array) -> Array:
+def token_log_probs(logits: ndarray, tokens: ndarray) -> ndarray:
     """log softmax(logits)[token], of logits (..., V) and tokens (...): (...) nats, in float64."""
     shifted = _valid(logits).astype(np.float64) - np.max(logits, axis=-1, keepdims=True)
     chosen = np.take_along_axis(shifted, tokens[..., None], axis=-1)[..., 0]
@@ -59,7 +60,7 @@ def token_log_probs(logits: Array, tokens: Array) -> Array:
 # -- what is drawn ---------------------------------------------------------------------------------
 
 
-def categorical(logits: Array, rng: Generator) -> Array:
+def categorical(logits: ndarray, rng: Generator) -> ndarray:
     """One token for each row of logits (..., V), by the inverse of its distribution: (...)."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
     cumulative /= cumulative[..., -1:]  # ends in exactly 1: a draw below 1 always finds a token
@@ -85,13 +86,13 @@ def _sharpened(logits, at, k, p):
 # -- where it is committed -------------------------------------------------------------------------
 
 
-def begun(n: int, length: int, prompt: Array | None, vocab_size: int) -> tuple[Array, int]:
+def begun(n: int, length: int, prompt: ndarray | None, vocab_size: int) -> tuple[ndarray, int]:
     """x (n, length) that begins with the prompt, (P,) or (n, P), and how many columns it has."""
     prompt = arguments.tokens(np.zeros((1, 0), int) if prompt is None else prompt, vocab_size)
     known = prompt.shape[1]
-    if n < 1 or length < known or len(prompt) not in (1, n):
-        came = f"{n=}, {length=}, a prompt of shape {prompt.shape}"
-        raise ValueError(f"expected n >= 1, length >= the prompt's, 1 or n prompts; got {came}")
+    if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
+        expected = "n >= 1, length >= 1 and >= the prompt's, 1 or n prompts"
+        raise ValueError(f"expected {expected}; got {n=}, {length=}, prompt {prompt.shape}")
     x = np.zeros((n, length), np.int64)
     x[:, :known] = prompt
     return x, known
@@ -108,12 +109,12 @@ def write(draw: Draw) -> Commit:
     return commit
 
 
-def at_random(rng: Generator, logits: Array, drawn: Array) -> Array:
+def at_random(rng: Generator, logits: ndarray, drawn: ndarray) -> ndarray:
     """Any order alike: one position a step is then exact, several at once cost what they share."""
     return rng.random(drawn.shape)
 
 
-def by_confidence(rng: Generator, logits: Array, drawn: Array) -> Array:
+def by_confidence(rng: Generator, logits: ndarray, drawn: ndarray) -> ndarray:
     """First where the drawn token is likeliest (Chang et al. 2022): leaves the model's law.
 
     What is revealed early is then more typical than what the model would draw.
@@ -141,8 +142,8 @@ def reveal(draw: Draw, rng: Generator, where: Where = at_random) -> Commit:
 
 
 def numbers_hidden(
-    hidden: Array, steps: int | None = None, counts: Sequence | None = None
-) -> list[Array]:
+    hidden: ndarray, steps: int | None = None, counts: Sequence | None = None
+) -> list[ndarray]:
     """Times of an unmasking walk: how many positions are hidden before each step, and at the end.
 
     Args:
@@ -175,7 +176,7 @@ def _checked_counts(counts, left):
     return counts
 
 
-def ranks(scores: Array) -> Array:
+def ranks(scores: ndarray) -> ndarray:
     """Rank of each entry along the last axis, 0 the largest; ties go to the first."""
     return np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1)
 
