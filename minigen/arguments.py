@@ -26,6 +26,7 @@ def within(interval: str, /, **arguments) -> None:
 
 
 def one_of(words, /, **arguments) -> None:
+    """Something out of several words, or other values."""
     for name, came in arguments.items():
         if came not in words:
             raise ValueError(f"{name}: expected one of {', '.join(map(repr, words))}, got {came!r}")

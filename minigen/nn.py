@@ -30,13 +30,13 @@ def describe(obj) -> str:
 
     Every class with `__repr__ = nn.describe` keeps its constructor's arguments as attributes.
     """
-    arguments = []
+    built_with = []
     for name in inspect.signature(type(obj)).parameters:
         value = getattr(obj, name, None)
         if value is not None and not isinstance(value, Tensor):
-            arguments.append(f"{name}={_short(value)}")
+            built_with.append(f"{name}={_short(value)}")
     size = sum(part.size for part in _named(obj).values())
-    return f"{type(obj).__name__}({', '.join(arguments)}), {size:,} parameters"
+    return f"{type(obj).__name__}({', '.join(built_with)}), {size:,} parameters"
 
 
 def _short(value) -> str:

@@ -75,13 +75,14 @@ def train(
 
     def loop():
         begin, state = time.perf_counter(), rng.bit_generator.state
-        total = seconds if steps is None else steps
-        with progress_bar(total, "s" if steps is None else "step", not progress) as bar:
+        timed = steps is None
+        total = seconds if timed else steps
+        with progress_bar(total, "s" if timed else "step", not progress) as bar:
             for step, batch in enumerate(itertools.islice(batches, start, None), start + 1):
                 if start and step == start + 1 and rng.bit_generator.state != state:
                     own = "so start cannot skip them: give them their own"
                     raise ValueError(f"train: batches draw from `rng`, {own}")
-                done = time.perf_counter() - begin if steps is None else step - 1
+                done = time.perf_counter() - begin if timed else step - 1
                 if done >= total:
                     return
                 with interrupts() as interrupt, naming(step):
@@ -94,7 +95,7 @@ def train(
                 elapsed = time.perf_counter() - begin
                 speed = f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s"
                 bar.set_postfix_str(speed, refresh=False)
-                bar.update((min(elapsed, total) if steps is None else step) - bar.n)
+                bar.update((min(elapsed, total) if timed else step) - bar.n)
                 yield step, loss
                 if interrupt.came:
                     return

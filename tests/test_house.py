@@ -26,12 +26,12 @@ PLAIN_NUMPY = {"arguments", "schedules", "data", "oracles", "sampling"}
 AUTOGRAD = {"tensor", "kernels", "ops", "gradients", "nn", "networks", "optim"}
 
 # Size is counted in tokens, so that a clear line costs nothing and a clever one saves nothing.
-STORY_BUDGET, FILE_BUDGET = 38_000, 3_000
+STORY_BUDGET, FILE_BUDGET = 42_500, 3_000
 ANNEXES = {  # what is no part of the story: a file or a folder, and its own budget
     "kernels": 5_500,
     "data/files": 2_900,
     "checkpoints": 2_200,
-    "course": 14_000,
+    "course": 15_300,  # of which the probes of exercises are 3,600
     "compare": 18_000,
 }
 TOKENS_A_LINE, MANY, SHARE_OF_FULL_LINES = 14, 25, 0.12  # at most, in every file of the story

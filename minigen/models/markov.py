@@ -245,8 +245,8 @@ class NGram:
     def __repr__(self) -> str:
         size = sum(map(len, self.gains)) + sum(map(len, self.backoffs))
         state = f"{size:,} parameters" if size else "not fitted"
-        arguments = f"order={self.order}, vocab_size={self.vocab_size}"
-        return f"NGram({arguments}, smoothing={self.smoothing!r}), {state}"
+        sizes = f"order={self.order}, vocab_size={self.vocab_size}"
+        return f"NGram({sizes}, smoothing={self.smoothing!r}), {state}"
 
     # -- fit ---------------------------------------------------------------------------------------
 
