@@ -247,7 +247,7 @@ def test_bad_arguments_are_named():
     for steps in (10**12, 2.5, np.nan):  # counted before anything is built
         with pytest.raises(ValueError, match=r"whole number in 1\.\.1000000"):
             cosine().grid(steps)
-        with pytest.raises(ValueError, match="whole number in 1..1000000"):
+        with pytest.raises(ValueError, match=r"whole number in 1\.\.1000000"):
             linear(steps=steps)
 
 

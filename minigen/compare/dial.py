@@ -131,7 +131,8 @@ def table(record: dict) -> str:
         lines.append(
             f"| {size} | {sign} {bound[0]:.3f} ± {bound[1]:.3f}"
             f" | = {chain[0]:.3f} ± {chain[1]:.3f}"
-            f" | {passes:.0f} | {1e3 * seconds:.1f} | {quality[0]:.3f} ± {quality[1]:.3f} | {quick} |"
+            f" | {passes:.0f} | {1e3 * seconds:.1f}"
+            f" | {quality[0]:.3f} ± {quality[1]:.3f} | {quick} |"
         )
     return "\n".join(lines)
 
