@@ -201,13 +201,13 @@ def test_a_sample_of_one_row_is_decoded():
     row = text.encode("example")
     assert text.decode(row[None]) == text.decode(row) == text.decode(list(row)) == "example"
     assert text.decode([]) == ""
-    for tokens, got in (
-        (np.stack([row, row]), r"shape \(2, 7\)"),
-        (row.astype(float), "float64"),
-        (3, r"shape \(\)"),
-        ("example", "<U7"),
+    for tokens, error, got in (
+        (np.stack([row, row]), ValueError, r"shape \(2, 7\)"),
+        (row.astype(float), TypeError, "float64"),
+        ("example", TypeError, "<U7"),
+        (data.digits(), TypeError, "Digits"),
     ):
-        with pytest.raises(ValueError, match=rf"tokens: expected .*{got}"):
+        with pytest.raises(error, match=rf"tokens: expected .*{got}"):
             text.decode(tokens)
 
 

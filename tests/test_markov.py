@@ -542,7 +542,7 @@ def test_ngram_refuses_bad_input():
     model = NGram(1, 3).fit(np.arange(3))
     with pytest.raises(ValueError, match=r"length=2, prompt \(1, 3\)"):
         model.sample(1, np.random.default_rng(0), length=2, prompt=np.arange(3))
-    with pytest.raises(ValueError, match=r"n = 3, .* a prompt of shape \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"n=3, .* prompt \(2, 1\)"):
         model.sample(3, np.random.default_rng(0), length=2, prompt=np.zeros((2, 1), int))
 
 
