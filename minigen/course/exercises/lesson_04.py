@@ -76,53 +76,6 @@ def some_chain(rng):
     return rng.dirichlet(np.ones(V)), rng.dirichlet(np.ones(V), size=V), int(rng.integers(2, 9))
 
 
-# -- 04.entropy_rate -------------------------------------------------------------------------------
-
-
-def stationary(P):
-    values, vectors = np.linalg.eig(P.T)
-    pi = np.real(vectors[:, np.argmax(np.real(values))])
-    return pi / pi.sum()
-
-
-def entropies(P):
-    return -np.sum(P * np.log2(np.where(P > 0, P, 1)), axis=1)
-
-
-def entropy_rate(P):
-    pi = np.full(len(P), 1 / len(P))
-    for _ in range(2000):
-        pi = pi @ P
-    return float(pi @ entropies(P))
-
-
-def pair_entropy(P):
-    pairs = stationary(P)[:, None] * P
-    return float(-(pairs * np.log2(np.where(pairs > 0, pairs, 1))).sum())
-
-
-def rate_from_pairs(P):
-    """H(pair) - H(one)."""
-    pi = stationary(P)
-    return pair_entropy(P) + float((pi * np.log2(pi)).sum())
-
-
-def rate_with_log_zero(P):
-    with np.errstate(all="ignore"):
-        return float(stationary(P) @ -np.sum(P * np.log2(P), axis=1))
-
-
-def rate_of_columns(P):
-    return float(stationary(P) @ entropies(P.T))
-
-
-def sparse_chain(rng):
-    V = int(rng.integers(3, 6))
-    P = rng.dirichlet(np.ones(V), size=V)
-    P[0, 2] = P[-1, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
-    return (P / P.sum(axis=1, keepdims=True),)
-
-
 # -- 04.enlarge ------------------------------------------------------------------------------------
 
 
@@ -286,6 +239,53 @@ def some_counts(rng):
     return counts, rng.dirichlet(np.ones(V), size=N), float(rng.choice([0.4, 0.6, 0.75]))
 
 
+# -- 04.entropy_rate -------------------------------------------------------------------------------
+
+
+def stationary(P):
+    values, vectors = np.linalg.eig(P.T)
+    pi = np.real(vectors[:, np.argmax(np.real(values))])
+    return pi / pi.sum()
+
+
+def entropies(P):
+    return -np.sum(P * np.log2(np.where(P > 0, P, 1)), axis=1)
+
+
+def entropy_rate(P):
+    pi = np.full(len(P), 1 / len(P))
+    for _ in range(2000):
+        pi = pi @ P
+    return float(pi @ entropies(P))
+
+
+def pair_entropy(P):
+    pairs = stationary(P)[:, None] * P
+    return float(-(pairs * np.log2(np.where(pairs > 0, pairs, 1))).sum())
+
+
+def rate_from_pairs(P):
+    """H(pair) - H(one)."""
+    pi = stationary(P)
+    return pair_entropy(P) + float((pi * np.log2(pi)).sum())
+
+
+def rate_with_log_zero(P):
+    with np.errstate(all="ignore"):
+        return float(stationary(P) @ -np.sum(P * np.log2(P), axis=1))
+
+
+def rate_of_columns(P):
+    return float(stationary(P) @ entropies(P.T))
+
+
+def sparse_chain(rng):
+    V = int(rng.integers(3, 6))
+    P = rng.dirichlet(np.ones(V), size=V)
+    P[0, 2] = P[-1, 1] = 0.0  # the chain stays irreducible, but log 0 lurks
+    return (P / P.sum(axis=1, keepdims=True),)
+
+
 # -- 04.mix_fast -----------------------------------------------------------------------------------
 
 
@@ -406,74 +406,6 @@ EXERCISES = (
             (np.array([1.0]), np.array([[1.0]]), 3),
         ),
         minutes=3,
-    ),
-    Exercise(
-        "04.entropy_rate",
-        "Bits per step",
-        reference=entropy_rate,
-        alternatives=(rate_from_pairs, lambda P: float(np.dot(stationary(P), entropies(P)))),
-        wrong=(
-            (
-                lambda P: float(entropies(P).mean()),
-                "This is what you get when all rows count alike. How often is the chain in each "
-                "state?",
-            ),
-            (
-                lambda P: float(-(stationary(P) * np.log2(stationary(P))).sum()),
-                "This is the entropy of the stationary distribution: the surprise of a state seen "
-                "alone. What does the state before tell about it?",
-            ),
-            (
-                lambda P: float(stationary(P) @ entropies(P) * np.log(2)),
-                "This is in nats. Which logarithm gives bits?",
-            ),
-            (
-                rate_with_log_zero,
-                "This is 0 * log 0, which NumPy calls nan. A move that never happens costs nothing "
-                "on average: take the logarithm only where P > 0.",
-            ),
-            (
-                pair_entropy,
-                "This is the entropy of a pair of states. One of the two is known already.",
-            ),
-            (
-                rate_of_columns,
-                "This takes the entropy of the columns of P. Which of them, rows or columns, are "
-                "distributions of the next state?",
-            ),
-            (
-                lambda P: float(entropies(P).sum()),
-                "This adds up the rows' entropies. A step is taken from one state only: what is "
-                "the average over them?",
-            ),
-            (
-                lambda P: float(-(stationary(P) @ entropies(P))),
-                "This is below 0: the logarithm of a probability is. Surprise is its opposite.",
-            ),
-            (
-                lambda P: float(P.mean(axis=0) @ entropies(P)),
-                "Your weights are where the chain is one step after an even start. It has not "
-                "settled then.",
-            ),
-            (
-                lambda P: float(entropies(P)[0]),
-                "This is the entropy of a step from state 0. And from the others?",
-            ),
-        ),
-        hints=(
-            "Each row of P is a distribution with an entropy of its own, in bits.",
-            "Average the rows' entropies, each as often as its state is visited.",
-            "power_iteration(P) gives the weights; np.where(P > 0, P, 1) makes log 0 harmless.",
-        ),
-        inputs=sparse_chain,
-        edges=(
-            (np.array([[0.5, 0.5], [1.0, 0.0]]),),
-            (np.full((4, 4), 0.25),),
-            (np.array([[0.9, 0.1], [0.3, 0.7]]),),
-            (np.array([[1.0]]),),
-        ),
-        forbidden=("minigen.models.markov.MarkovChain.entropy_rate",),
-        tolerance=1e-6,
     ),
     Exercise(
         "04.enlarge",
@@ -691,6 +623,74 @@ EXERCISES = (
             "With honest test text a longer context stops helping. With text seen before it does "
             "not.",
         ),
+    ),
+    Exercise(
+        "04.entropy_rate",
+        "Bits per step",
+        reference=entropy_rate,
+        alternatives=(rate_from_pairs, lambda P: float(np.dot(stationary(P), entropies(P)))),
+        wrong=(
+            (
+                lambda P: float(entropies(P).mean()),
+                "This is what you get when all rows count alike. How often is the chain in each "
+                "state?",
+            ),
+            (
+                lambda P: float(-(stationary(P) * np.log2(stationary(P))).sum()),
+                "This is the entropy of the stationary distribution: the surprise of a state seen "
+                "alone. What does the state before tell about it?",
+            ),
+            (
+                lambda P: float(stationary(P) @ entropies(P) * np.log(2)),
+                "This is in nats. Which logarithm gives bits?",
+            ),
+            (
+                rate_with_log_zero,
+                "This is 0 * log 0, which NumPy calls nan. A move that never happens costs nothing "
+                "on average: take the logarithm only where P > 0.",
+            ),
+            (
+                pair_entropy,
+                "This is the entropy of a pair of states. One of the two is known already.",
+            ),
+            (
+                rate_of_columns,
+                "This takes the entropy of the columns of P. Which of them, rows or columns, are "
+                "distributions of the next state?",
+            ),
+            (
+                lambda P: float(entropies(P).sum()),
+                "This adds up the rows' entropies. A step is taken from one state only: what is "
+                "the average over them?",
+            ),
+            (
+                lambda P: float(-(stationary(P) @ entropies(P))),
+                "This is below 0: the logarithm of a probability is. Surprise is its opposite.",
+            ),
+            (
+                lambda P: float(P.mean(axis=0) @ entropies(P)),
+                "Your weights are where the chain is one step after an even start. It has not "
+                "settled then.",
+            ),
+            (
+                lambda P: float(entropies(P)[0]),
+                "This is the entropy of a step from state 0. And from the others?",
+            ),
+        ),
+        hints=(
+            "Each row of P is a distribution with an entropy of its own, in bits.",
+            "Average the rows' entropies, each as often as its state is visited.",
+            "power_iteration(P) gives the weights; np.where(P > 0, P, 1) makes log 0 harmless.",
+        ),
+        inputs=sparse_chain,
+        edges=(
+            (np.array([[0.5, 0.5], [1.0, 0.0]]),),
+            (np.full((4, 4), 0.25),),
+            (np.array([[0.9, 0.1], [0.3, 0.7]]),),
+            (np.array([[1.0]]),),
+        ),
+        forbidden=("minigen.models.markov.MarkovChain.entropy_rate",),
+        tolerance=1e-6,
     ),
     Exercise(
         "04.mix_fast",
