@@ -160,7 +160,9 @@ def where_seen(p):
 
     def answer(counts, below, discount):
         with np.errstate(all="ignore"):
-            return np.where(counts.sum(axis=1, keepdims=True) > 0, p(counts, below, discount), below)
+            return np.where(
+                counts.sum(axis=1, keepdims=True) > 0, p(counts, below, discount), below
+            )
 
     return answer
 
