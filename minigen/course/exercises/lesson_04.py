@@ -228,6 +228,27 @@ def nothing_handed_down(counts, below, discount):
     return kept / kept.sum(axis=1, keepdims=True)
 
 
+def taken_is_lost(counts, below, discount):
+    kept, _, total = parts(counts, discount)
+    return kept / total
+
+
+def only_from_below(counts, below, discount):
+    _, taken, total = parts(counts, discount)
+    return taken / total * below
+
+
+def still_counts(counts, below, discount):
+    kept, taken, _ = parts(counts, discount)
+    return kept + taken * below
+
+
+def in_whole_numbers(counts, below, discount):
+    p = np.zeros_like(counts)
+    p[:] = back_off(counts, below, discount)
+    return p
+
+
 def total_of_all_contexts(counts, below, discount):
     kept, taken, total = parts(counts, discount)
     return np.where(total > 0, (kept + taken * below) / max(counts.sum(), 1), below)
@@ -548,6 +569,30 @@ EXERCISES = (
                 "should need it less: take from counts, not from shares.",
             ),
             (
+                where_seen(taken_is_lost),
+                "What was taken is lost: what do your rows sum to?",
+            ),
+            (
+                where_seen(only_from_below),
+                "Only what comes from below is here. What was left of the counts counts too.",
+            ),
+            (
+                where_seen(still_counts),
+                "Each row sums to its total: these are counts still, not probabilities.",
+            ),
+            (
+                lambda counts, below, discount: below,
+                "This is `below` everywhere. Where a context was seen its counts say more.",
+            ),
+            (
+                lambda counts, below, discount: back_off(below, below, discount),
+                "The discount is taken from `below`, not from `counts`.",
+            ),
+            (
+                in_whole_numbers,
+                "These are whole numbers: an array made like `counts` cannot hold a probability.",
+            ),
+            (
                 total_of_all_contexts,
                 "You divide by the counts of all contexts together. Each row is a context.",
             ),
@@ -559,7 +604,7 @@ EXERCISES = (
         ),
         inputs=some_counts,
         edges=(
-            (np.array([[4, 1, 0, 3], [0, 0, 0, 0]]), np.full((2, 4), 0.25), 0.75),
+            (np.array([[4, 1, 0, 3], [0, 0, 0, 0], [0, 0, 1, 0]]), np.full((3, 4), 0.25), 0.75),
             (np.array([[0, 0, 0]]), np.array([[0.5, 0.3, 0.2]]), 0.5),
             (np.array([[1, 1, 0], [0, 5, 0]]), np.array([[0.2, 0.3, 0.5], [0.6, 0.4, 0]]), 1.0),
             (np.array([[2, 1, 0]]), np.array([[0.2, 0.3, 0.5]]), 0.0),
