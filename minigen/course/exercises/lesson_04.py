@@ -568,10 +568,7 @@ EXERCISES = (
                 "You mix in the same share of `below` in every context. But a context seen often "
                 "should need it less: take from counts, not from shares.",
             ),
-            (
-                where_seen(taken_is_lost),
-                "What was taken is lost: what do your rows sum to?",
-            ),
+            (where_seen(taken_is_lost), "What was taken is lost: what do your rows sum to?"),
             (
                 where_seen(only_from_below),
                 "Only what comes from below is here. What was left of the counts counts too.",
