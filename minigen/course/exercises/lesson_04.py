@@ -243,6 +243,11 @@ def still_counts(counts, below, discount):
     return kept + taken * below
 
 
+def made_to_sum(counts, below, discount):
+    p = parts(counts, discount)[0] + discount * below
+    return p / p.sum(axis=1, keepdims=True)
+
+
 def in_whole_numbers(counts, below, discount):
     p = np.zeros_like(counts)
     p[:] = back_off(counts, below, discount)
@@ -472,6 +477,11 @@ EXERCISES = (
                 "before c is drawn?",
             ),
             (
+                lambda table: np.tile(table.reshape(len(table) ** 2, -1), len(table)),
+                "Here every pair can be reached from every pair, and the rows sum to V. What of the "
+                "next pair is known before c is drawn?",
+            ),
+            (
                 enlarged(lambda a, b, c, V: (a * V + b, b * V + a)),
                 "Here (a, b) leads to (b, a). The next pair ends with the symbol that is new.",
             ),
@@ -584,6 +594,10 @@ EXERCISES = (
             (
                 lambda counts, below, discount: back_off(below, below, discount),
                 "The discount is taken from `below`, not from `counts`.",
+            ),
+            (
+                where_seen(made_to_sum),
+                "You force the rows to sum to 1. If exactly what was taken is handed down, they do.",
             ),
             (
                 in_whole_numbers,
@@ -755,6 +769,10 @@ EXERCISES = (
                 lambda n: ring(n, 0, 0.5, 0.5),
                 "This never mixes: on a ring of even length it is on an even place, then an odd "
                 "one, then an even one, for ever. What breaks the rhythm?",
+            ),
+            (
+                lambda n: ring(n, 0.01, 0.495, 0.495),
+                "It stays so rarely that even and odd places take turns for a long time.",
             ),
             (
                 lambda n: np.full((n, n), 1 / n),
