@@ -476,6 +476,47 @@ EXERCISES = (
         minutes=6,
     ),
     Exercise(
+        "06.patients",
+        "Type A and type B: name the patients",
+        reference=("A for B", "B for A", "healthy"),
+        alternatives=(
+            tuple("A for B, B for A, healthy".split(", ")),
+            [FAULTS[name] for name in "PQR"],
+            "A for B, b for a, Healthy",
+        ),
+        choices=("healthy", "A for B", "B for A"),
+        wrong=(
+            (
+                ("B for A", "A for B", "healthy"),
+                "One mistake lets a symbol see itself. What does that do to the sum over all "
+                "strings, and to the cost?",
+            ),
+            (
+                ("healthy", "B for A", "A for B"),
+                "Two of them sum to 1. A mask that hides too much is a proper distribution too; "
+                "compare their costs and the entries just below the diagonal.",
+            ),
+            (
+                ("A for B", "healthy", "B for A"),
+                "You call the cheapest one healthy. Can a model cost less than the entropy? Look "
+                "at its sum over all strings.",
+            ),
+            (
+                ("healthy", "A for B", "B for A"),
+                "Only one of the three is no distribution. Which fault can do that?",
+            ),
+            (
+                ("B for A", "healthy", "A for B"),
+                "One fault lets a symbol see itself: look for a diagonal that is not empty.",
+            ),
+        ),
+        hints=(
+            "Start with the sum over all 256 strings: only one of the three is no distribution.",
+            "Of the two proper ones, one sees less than it may. Look just below the diagonal.",
+        ),
+        minutes=3,
+    ),
+    Exercise(
         "06.bits",
         "From nats to bits per dimension",
         reference=bits,
@@ -533,47 +574,6 @@ EXERCISES = (
             (np.array([0.0, 3.0]), 3),
             (np.array([8, 16, 24]), 64),
             (np.array([1.0, 2.0], dtype=np.float32), 5),
-        ),
-        minutes=3,
-    ),
-    Exercise(
-        "06.patients",
-        "Type A and type B: name the patients",
-        reference=("A for B", "B for A", "healthy"),
-        alternatives=(
-            tuple("A for B, B for A, healthy".split(", ")),
-            [FAULTS[name] for name in "PQR"],
-            "A for B, b for a, Healthy",
-        ),
-        choices=("healthy", "A for B", "B for A"),
-        wrong=(
-            (
-                ("B for A", "A for B", "healthy"),
-                "One mistake lets a symbol see itself. What does that do to the sum over all "
-                "strings, and to the cost?",
-            ),
-            (
-                ("healthy", "B for A", "A for B"),
-                "Two of them sum to 1. A mask that hides too much is a proper distribution too; "
-                "compare their costs and the entries just below the diagonal.",
-            ),
-            (
-                ("A for B", "healthy", "B for A"),
-                "You call the cheapest one healthy. Can a model cost less than the entropy? Look "
-                "at its sum over all strings.",
-            ),
-            (
-                ("healthy", "A for B", "B for A"),
-                "Only one of the three is no distribution. Which fault can do that?",
-            ),
-            (
-                ("B for A", "healthy", "A for B"),
-                "One fault lets a symbol see itself: look for a diagonal that is not empty.",
-            ),
-        ),
-        hints=(
-            "Start with the sum over all 256 strings: only one of the three is no distribution.",
-            "Of the two proper ones, one sees less than it may. Look just below the diagonal.",
         ),
         minutes=3,
     ),
