@@ -7,8 +7,8 @@ import sys
 COMMANDS = {  # name: the module with its main(argv), what it does, an example
     "digits": (
         "minigen.compare.head_to_head",
-        "train both families on the same digits and compare them (the default)",
-        "digits --seconds 55 --out runs/digits",
+        "train three models on the same digits and compare them (the default)",
+        "digits --seconds 45 --out runs/digits",
     ),
     "text": (
         "minigen.compare.text",
@@ -25,6 +25,16 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
         "samplers and numbers of steps against sample quality, on the digits",
         "ddim --steps 5 20 100",
     ),
+    "dial": (
+        "minigen.compare.dial",
+        "from autoregression to diffusion by the size of a block, with three seeds",
+        "dial --sizes 1 8 64 --out runs/dial",
+    ),
+    "work": (
+        "minigen.course.work",
+        "copy the lessons to a folder of your own, which nothing overwrites",
+        "work my_lessons",
+    ),
     "lessons": (
         "minigen.course.notebooks",
         "execute and refresh the lesson notebooks",
@@ -35,6 +45,7 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
         "train and verify the checkpoints that the lessons load",
         "checkpoints --verify",
     ),
+    "pictures": ("minigen.compare.pictures", "make README's pictures and tables anew", "pictures"),
     "check": (
         "minigen.course.handed_in",
         "mark handed-in notebooks",

@@ -249,3 +249,16 @@ def _drawn(frame: np.ndarray | Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(frame)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def thumbnail(picture: bytes, width: int) -> bytes:
+    """A PNG of that width in pixels, of a PNG or of the last frame of a GIF."""
+    image = Image.open(io.BytesIO(picture))
+    image.seek(getattr(image, "n_frames", 1) - 1)
+    image = image.convert("RGB")
+    image = image.resize(
+        (width, round(width * image.height / image.width)), Image.Resampling.LANCZOS
+    )
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()

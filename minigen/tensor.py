@@ -22,7 +22,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from types import FunctionType
 
 import numpy as np
 
@@ -59,7 +58,7 @@ class Node:
                 f"backward: an earlier backward() freed the graph behind {self.name!r}"
             )
         self.rules = self.parents = None  # free what the rules saved as soon as it was used
-        one_each = type(rules) is not FunctionType
+        one_each = type(rules) is tuple
         pulled = []
         for parent, d in zip(parents, rules if one_each else rules(g)):
             if parent is None:
@@ -428,7 +427,7 @@ def _call(name, function, arrays, settings, dtype, lent):
 
 def _paired(name, arguments, rules, nodes):
     """As many rules as nodes; a node without a rule is refused."""
-    rules = [*rules, *[None] * len(nodes)][: len(nodes)]
+    rules = (*rules, *[None] * len(nodes))[: len(nodes)]
     for argument, rule, node in zip(arguments, rules, nodes):
         if node is not None and rule is None:
             raise TypeError(

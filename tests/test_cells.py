@@ -74,12 +74,16 @@ def test_half_a_file_is_no_result(tmp_path):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="only POSIX has kill -9")
 def test_an_experiment_killed_at_any_moment_goes_on(tmp_path):
-    """Killed three times, with its children, at random moments: the result is that of a quiet run."""
+    """Killed three times, with its children, at random moments.
+
+    The result is that of a quiet run.
+    """
     log, folder = tmp_path / "log", tmp_path / "cells"
     script = tmp_path / "run.py"
     script.write_text(
         "from test_cells import cells, compute_all, Path\n"
-        f"if __name__ == '__main__':\n    compute_all(cells({str(log)!r}, range(6), 0.2), Path({str(folder)!r}))\n"
+        "if __name__ == '__main__':\n"
+        f"    compute_all(cells({str(log)!r}, range(6), 0.2), Path({str(folder)!r}))\n"
     )
     rng = np.random.default_rng(0)
     for _ in range(3):

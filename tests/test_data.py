@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import minigen as mg
 from minigen import data, evaluate
 from minigen.data import images, installed
 
@@ -744,7 +743,6 @@ mg.plots.curves(lines, "month", "value").savefig("forecast.png")
 """
 
 
-@pytest.mark.skipif(not hasattr(mg, "fit"), reason="mg.fit is not here yet")
 def test_the_recipes_of_readme_run(tmp_path, monkeypatch):
     """In small: three steps in place of a minute, and samples of two."""
     monkeypatch.chdir(tmp_path)

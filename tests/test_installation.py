@@ -1,4 +1,7 @@
-"""What an installation gives: the package from any folder, and a clear word where the lessons are missing."""
+"""What an installation gives.
+
+The package from any folder, and a clear word where the lessons are missing.
+"""
 
 import os
 import subprocess

@@ -1,7 +1,8 @@
-"""Every notebook runs: stubs alone, with solutions filled in, and (thorough) as it stands; then the machinery itself.
+"""Every notebook runs: stubs alone, with solutions filled in, and (thorough) as it stands; then the
+machinery itself.
 
-All in fresh kernels without network. No clock decides whether a lesson is right: what it took is shown
-beside what it states, and only ten times as much fails.
+All in fresh kernels without network. No clock decides whether a lesson is right: what it took is
+shown beside what it states, and only ten times as much fails.
 """
 
 import csv
@@ -35,7 +36,7 @@ def assert_all_passed(notebook) -> None:
     assert [name for name in exercise_cells(notebook) if f"{name}: passed" not in text] == []
 
 
-# -- the lessons -----------------------------------------------------------------------------------------------------
+# -- the lessons -----------------------------------------------------------------------------------
 
 
 @NUMBERED
@@ -109,7 +110,7 @@ def test_lesson_runs_as_it_stands(path):
     assert execute(read(path)).problems == []
 
 
-# -- the machinery ---------------------------------------------------------------------------------------------------
+# -- the machinery ---------------------------------------------------------------------------------
 
 TABLE = """
 from minigen.course.exercise import Exercise
@@ -121,7 +122,10 @@ EXERCISES = tuple(
     Exercise(
         name, "doubling", double,
         alternatives=(lambda x: x + x, lambda x: x * 2),
-        wrong=((lambda x: x * x, "this is the square"), (lambda x: x, "unchanged"), (lambda x: x / 2, "half")),
+        wrong=(
+            (lambda x: x * x, "this is the square"), (lambda x: x, "unchanged"),
+            (lambda x: x / 2, "half"),
+        ),
         hints=("one", "two"),
         inputs=lambda rng: (rng.normal(size=3),),
     )
@@ -168,7 +172,8 @@ def test_a_lesson_is_filled_in_executed_and_cleaned_to_the_same_bytes_twice(tabl
         code("from tqdm import tqdm\nfor _ in tqdm(range(3)):\n    print(object())"),
         code("predict('98.a', None)\nreveal('98.a', 2.0)"),
         code(
-            "from minigen import plots\nplots.animate(np.random.default_rng(0).normal(size=(4, 20, 2)), plots.points())"
+            "from minigen import plots\npoints = np.random.default_rng(0).normal(size=(4, 20, 2))\n"
+            "plots.animate(points, plots.points())"
         ),
         code("plots.curves({'loss': np.arange(3.0)}, 'step', 'nats')"),
         code(STUB),
@@ -396,7 +401,7 @@ def test_minutes_of_a_learner(tables):
 
 def test_dead_ends_are_found(tmp_path):
     (tmp_path / "04_chains.ipynb").touch()
-    text = "Lessons 04, 05 and 11, see [here](04_chains.ipynb) or [there](05_x.ipynb#part) or lesson 4."
+    text = "Lessons 04, 05 and 11, [here](04_chains.ipynb), [there](05_x.ipynb#part), lesson 4."
     lesson = new_notebook(cells=[new_markdown_cell(text)])
     assert notebooks.dead_ends(lesson, tmp_path) == ["lesson 05", "lesson 11", "05_x.ipynb"]
 

@@ -274,7 +274,7 @@ def test_total_variation_falls_with_the_number_of_steps_and_ends_at_none(make):
     model = perfect(world)
     far = []
     for steps in range(1, 6):
-        counts = -np.diff(np.ravel(mg.sampling.numbers_hidden(np.array([5]), steps)))
+        counts = -np.diff(np.ravel(mg.sampling.numbers_hidden(np.ones((1, 5), bool), steps)))
         q = law(model, world.strings, counts.tolist())
         far.append(np.abs(q - world.p).sum() / 2)
     assert (np.diff(far) < 1e-12).all(), far  # never rises; a parity falls at the last step only
@@ -373,7 +373,7 @@ def test_it_learns_a_world_nearly_down_to_its_entropy():
         (lambda m, r: m.sample(2, 0), TypeError, "expected a numpy"),
         (lambda m, r: m.sample(0, r), ValueError, "n=0"),
         (lambda m, r: m.sample(2, r, order="left"), ValueError, "order: .*'left'"),
-        (lambda m, r: m.sample(2, r, steps=5), ValueError, r"steps: expected 1 \.\. 4.* got 5"),
+        (lambda m, r: m.sample(2, r, steps=5), ValueError, r"steps: .* 1 \.\. 4.* got 5"),
         (lambda m, r: m.sample(2, r, steps=0), ValueError, "steps: .* got 0"),
         (lambda m, r: m.sample(2, r, counts=[2, 1]), ValueError, r"counts: .* got \[\[2, 1\]\]"),
         (lambda m, r: m.sample(2, r, steps=1, counts=[4]), ValueError, "not both"),

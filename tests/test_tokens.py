@@ -166,6 +166,12 @@ def test_a_seed_is_no_generator(rng):
         draw(rng)
 
 
+@pytest.mark.parametrize("how", [{"temperature": -1}, {"top_k": 0}, {"top_p": 2.0}])
+def test_bad_settings_are_refused_before_anything_is_drawn(how):
+    with pytest.raises(ValueError, match=next(iter(how))):
+        draw(np.random.default_rng(0), **how)
+
+
 # -- where: reveal ---------------------------------------------------------------------------------
 
 
@@ -202,24 +208,29 @@ def test_by_confidence_the_likeliest_drawn_token_goes_first():
     assert at_random(np.random.default_rng(0), logits, np.zeros((1, 3))).shape == (1, 3)
 
 
+def hidden_first(*numbers, length=6):
+    return np.arange(length) < np.array(numbers)[:, None]
+
+
 def test_numbers_hidden_by_hand():
-    rows = np.array([6, 3, 0])
-    np.testing.assert_array_equal(
-        np.transpose(numbers_hidden(rows, steps=4)), [[6, 5, 3, 2, 0], [3, 3, 2, 1, 0], [0] * 5]
-    )
-    np.testing.assert_array_equal(numbers_hidden(np.array([3])), [[3], [2], [1], [0]])
-    np.testing.assert_array_equal(
-        numbers_hidden(np.array([6]), counts=[3, 2, 1]), [[6], [3], [1], [0]]
-    )
-    by_row = numbers_hidden(np.array([3, 1]), counts=[[1, 2], [1, 0]])
+    rows = hidden_first(6, 3, 0)
+    expected = [[6, 5, 3, 2, 0], [3, 3, 2, 1, 0], [0] * 5]
+    np.testing.assert_array_equal(np.transpose(numbers_hidden(rows, steps=4)), expected)
+    assert len(numbers_hidden(hidden_first(3), steps=6)) == 4  # no step without a position
+    np.testing.assert_array_equal(numbers_hidden(hidden_first(3)), [[3], [2], [1], [0]])
+    np.testing.assert_array_equal(numbers_hidden(hidden_first(0, 0)), [[0, 0]])
+    by_count = numbers_hidden(hidden_first(6), counts=[3, 2, 1])
+    np.testing.assert_array_equal(by_count, [[6], [3], [1], [0]])
+    by_row = numbers_hidden(hidden_first(3, 1), counts=[[1, 2], [1, 0]])
     np.testing.assert_array_equal(np.transpose(by_row), [[3, 2, 0], [1, 0, 0]])
 
 
 @pytest.mark.parametrize(
     "how, words",
     [
-        ({"steps": 0}, r"steps: expected 1 \.\. 4"),
-        ({"steps": 5}, r"steps: expected 1 \.\. 4.*got 5"),
+        ({"steps": 0}, r"steps: expected a whole number in 1 \.\. 4"),
+        ({"steps": 5}, r"1 \.\. 4, the positions, got 5"),
+        ({"steps": 1.5}, r"whole number .* got 1\.5"),
         ({"steps": 1, "counts": [4]}, "not both"),
         ({"counts": [2, 1]}, "counts: .*add up"),
         ({"counts": [5, -1]}, "counts: "),
@@ -229,4 +240,4 @@ def test_numbers_hidden_by_hand():
 )
 def test_impossible_schedules_are_named(how, words):
     with pytest.raises(ValueError, match=words):
-        numbers_hidden(np.array([4, 4]), **how)
+        numbers_hidden(np.ones((2, 4), bool), **how)

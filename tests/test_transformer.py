@@ -178,6 +178,11 @@ def test_patches_come_back_to_their_place():
             TypeError,
             "'t'",
         ),
+        (
+            lambda: PatchTransformer(width=8, rng=generator())(np.zeros((1, 1, 8, 8), "f4"), None),
+            ValueError,
+            "t: expected a time",
+        ),
         (lambda: of_tokens(4)(np.zeros((1, 5), int)), ValueError, "5 positions, .* context is 4"),
         (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0, 4]), ValueError, "context is 4"),
         (lambda: of_tokens(4)(np.zeros((1, 2), int), positions=[0]), ValueError, "expected 2"),

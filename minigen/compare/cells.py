@@ -1,9 +1,9 @@
 """Cells: the pieces of an experiment, two computed at a time, each once.
 
-A cell is one run of one function with given settings (an arm, a size, a seed). It runs in a process of
-its own on one thread, so that two of them side by side do not wait for each other, and what it returns
-is written to a file of its own. A cell whose file is there is not computed again: an experiment that
-was stopped, by Ctrl-C or by a power cut, goes on where it was.
+A cell is one run of one function with given settings (an arm, a size, a seed). It runs in a process
+of its own on one thread, so that two of them side by side do not wait for each other, and what it
+returns is written to a file of its own. A cell whose file is there is not computed again: an
+experiment that was stopped, by Ctrl-C or by a power cut, goes on where it was.
 """
 
 import hashlib

@@ -56,7 +56,8 @@ def report(verdict: Verdict) -> str:
         lines.append(f"  right: {verdict.right}")
     lines.append(f"  wrong: {verdict.wrong}")
     nothing = f"no common mistake looks like this; hint({verdict.id!r}) helps."
-    if verdict.think or not verdict.wrong.startswith("wrong type"):  # a wrong type says it all
+    says_it_all = verdict.wrong.startswith(("wrong type", "your code raised"))
+    if verdict.think or not says_it_all:
         lines.append(f"  think: {verdict.think or nothing}")
     return wrapped("\n".join(lines))
 

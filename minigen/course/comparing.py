@@ -39,9 +39,10 @@ def difference(got: Any, expected: Any, tolerance: float) -> Difference | None:
         return difference_of_sequences(got, expected, tolerance)
     if isinstance(expected, np.ndarray) and expected.ndim and is_sequence(got):
         return difference_of_arrays(got, expected, tolerance)
+    if got is None and expected is not None:
+        return Difference(Layer.TYPE, "", "wrong type: this is None (is a return missing?)")
     if kind(got) != kind(expected):
-        forgotten = " (is a return missing?)" if got is None else ""
-        words = f"wrong type: this is {kind(got)}{forgotten}, where {kind(expected)} belongs"
+        words = f"wrong type: this is {kind(got)}, where {kind(expected)} belongs"
         return Difference(Layer.TYPE, "", words)
     if is_number(expected) or isinstance(expected, np.ndarray) or hasattr(expected, "numpy"):
         return difference_of_arrays(got, expected, tolerance)

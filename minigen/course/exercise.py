@@ -150,10 +150,21 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
             "Which line writes into an argument? Work on a copy: "
             "whoever calls your function keeps their data."
         )
-    if not think:
-        again = lambda answer, arguments: outcome(exercise, answer, deepcopy(arguments))  # noqa: E731
-        think = probes.speak(tries, names(exercise), answer, exercise.reference, again)
-    return Verdict(exercise.id, "failed", worst.problem.right, wrong, think)
+    return Verdict(
+        exercise.id, "failed", worst.problem.right, wrong, think or odd(exercise, answer, tries)
+    )
+
+
+def odd(exercise: Exercise, answer: Callable, tries: list[Try]) -> str:
+    """What the probes find."""
+
+    def again(function: Callable, arguments: tuple) -> Any:
+        return outcome(exercise, function, deepcopy(arguments))
+
+    try:
+        return probes.speak(tries, names(exercise), answer, exercise.reference, again)
+    except (TypeError, ValueError, ArithmeticError):  # results that no probe thought of
+        return ""
 
 
 def judge_words(exercise: Exercise, answer: Any) -> Verdict:

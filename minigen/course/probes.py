@@ -19,6 +19,8 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     arguments.
     """
     names = names[: len(tries[0].arguments)]
+    entry = wrong_entry(tries)
+    tries = [one._replace(got=entry(one.got), expected=entry(one.expected)) for one in tries]
     failing = [one for one in tries if one.problem is not None]
     right = [one for one in tries if one.problem is None]
     if right and all(one.edge for one in failing):
@@ -27,9 +29,10 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
             "look at the example. What is special about it?"
         )
     leaves = [leaf(one.got, one.expected) for one in failing]
-    both = functools.partial(again, reference), functools.partial(again, answer)
+    both = [lambda arguments, f=f: entry(again(f, arguments)) for f in (reference, answer)]
     findings = itertools.chain(
         fitting(PROBES, leaves),
+        scaled(leaves),
         moves_wrong([*right[:1], *failing[:2], failing[-1]], names, *both),
         where(right, failing, names),
         right_at_special_arguments([*failing[:2], failing[-1]], names, *both),
@@ -39,6 +42,16 @@ def speak(tries: list, names: list[str], answer: Any, reference: Any, again: Cal
     return next(findings, some if right else "")
 
 
+def wrong_entry(tries: list) -> Callable:
+    """Takes from a result that is a tuple the first entry that is wrong in all failing tries."""
+    failing = [one for one in tries if one.problem is not None]
+    if all(isinstance(one.expected, (tuple, list)) and is_sequence(one.got) for one in failing):
+        for k in range(min(len(result) for one in failing for result in (one.got, one.expected))):
+            if all(difference(one.got[k], one.expected[k], CLOSE) for one in failing):
+                return lambda result: result[k] if is_sequence(result) and len(result) > k else None
+    return lambda result: result
+
+
 def fitting(probes: tuple, leaves: list) -> Iterator[str]:
     if all(leaves):
         for fits, words in probes:
@@ -46,13 +59,25 @@ def fitting(probes: tuple, leaves: list) -> Iterator[str]:
                 yield words
 
 
+def scaled(leaves: list) -> Iterator[str]:
+    """One factor for everything, or one for each result."""
+    if not all(leaves) or not all(
+        got.shape == right.shape and right.any() for got, right in leaves
+    ):
+        return
+    factors = [np.vdot(right, got) / np.vdot(right, right) for got, right in leaves]
+    if all(same(c * right, got) for c, (got, right) in zip(factors, leaves)):
+        if np.ptp(factors) <= CLOSE * max(np.abs(factors)):
+            yield "Everything is off by one factor, the same in all tries. What is it?"
+        if any(got.size > 1 for got, _ in leaves):
+            yield (
+                "Within one result all is off by the same factor, in another by another one: "
+                "does it depend on a size, or on an argument?"
+            )
+
+
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first pair of numbers or arrays that differ, from within tuples; None without one."""
-    if isinstance(expected, (tuple, list)) and is_sequence(got) and len(got) == len(expected):
-        for part, expected_part in zip(got, expected):
-            if difference(part, expected_part, CLOSE) is not None:
-                return leaf(part, expected_part)
-        return leaf(got[0], expected[0]) if len(got) else None
+    """The two as arrays of floats; None unless both are numbers or arrays."""
     if not (is_number(expected) or isinstance(expected, np.ndarray)):
         return None
     problem = difference(got, expected, CLOSE)
@@ -71,12 +96,6 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
     scale = np.abs(b[np.isfinite(b)]).max(initial=0)
     with np.errstate(invalid="ignore"):
         return bool(np.all((np.abs(a - b) <= CLOSE * scale) | (a == b)) and scale > 0)
-
-
-def factor(got: np.ndarray, expected: np.ndarray) -> bool:
-    if got.shape != expected.shape or got.size < 2 or not np.any(expected):
-        return False
-    return same(np.vdot(expected, got) / np.vdot(expected, expected) * expected, got)
 
 
 def offset(got: np.ndarray, expected: np.ndarray) -> bool:
@@ -201,11 +220,6 @@ PROBES = (
     (fewer_axes, "The right numbers in another shape: an axis was lost, added or moved."),
     (reordered, "These are the right numbers in the wrong places: which belongs to which?"),
     (
-        factor,
-        "Within one result all entries are off by the same factor: what should it be divided or "
-        "multiplied by, and does that depend on a size or on an argument?",
-    ),
-    (
         offset,
         "Within one result all entries are off by the same amount: what was added, or not added?",
     ),
@@ -316,7 +330,8 @@ def right_here(arguments: tuple, right: Callable, answer: Callable) -> bool:
 def numbers(thing: Any) -> list[np.ndarray]:
     if isinstance(thing, (tuple, list)):
         return [array for part in thing for array in numbers(part)]
-    return [plain(thing)] if is_number(thing) or isinstance(thing, np.ndarray) else []
+    real = np.asarray(thing).dtype.kind in "biuf" if thing is not None else False
+    return [plain(thing)] if real else []
 
 
 def moved(value: Any) -> Any:

@@ -71,31 +71,26 @@ class BlockDiffusion(MaskedDiffusion):
             cache: keep keys and values of finished blocks; the result is the same without.
         """
         length = self.context if length is None else length
-        window, size = self._window(length), self.block_size
-        if steps is not None and not 1 <= steps <= size:
-            raise ValueError(f"steps: expected 1 .. {size}, the size of a block, got {steps}")
+        read = self._window(length).reader(n, cache)
         x = self._start(n, known, length)
+        starts = range(0, length, self.block_size)
+        hidden = np.split(x == self.vocab_size, starts[1:], axis=1)
+        times = [sampling.numbers_hidden(one, steps, counts) for one in hidden]
         commit = self._commit(rng, order, temperature, top_k, top_p)
-        read = window.reader(n, cache)
         yield x
-        for start in range(0, length, size):
-            for state in self._block_walk(x, start, read, commit, steps, counts):
+        for start, block_times in zip(starts, times):
+            for state in self._block_walk(x, start, block_times, read, commit):
                 yield (x := state)
 
-    def _block_walk(self, x, start, read, commit, steps, counts) -> Iterator[np.ndarray]:
+    def _block_walk(self, x, start, times, read, commit) -> Iterator[np.ndarray]:
         """The walk of masked diffusion over the block of x that begins at `start`."""
         end = start + self.block_size
         before, block, after = np.split(x, [start, end], axis=1)
-        hidden = (block == self.vocab_size).sum(axis=1)
-        if not hidden.any():
-            return
-        steps = None if steps is None else min(steps, hidden.max())
 
         def predict(block, now):
             seen = np.concatenate([before, block], axis=1)
             return read(seen, settled=start, end=end)[:, -self.block_size :]
 
-        times = sampling.numbers_hidden(hidden, steps, counts)
         for state in sampling.walk(block, times, predict, commit):
             yield np.concatenate([before, state, after], axis=1)
 

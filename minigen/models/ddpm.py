@@ -57,7 +57,9 @@ class DDPM:
     ) -> None:  # fmt: skip
         if steps < 2 or steps % 1 or (levels is not None and levels < 2):
             came = f"steps={steps}, levels={levels}"
-            raise ValueError(f"DDPM: steps and levels must be whole numbers, at least 2, got {came}")
+            raise ValueError(
+                f"DDPM: steps and levels must be whole numbers, at least 2, got {came}"
+            )
         if predict not in ("noise", "clean", "velocity"):
             expected = '"noise", "clean" or "velocity"'
             raise ValueError(f"DDPM: predict must be {expected}, got {predict!r}")

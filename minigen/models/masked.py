@@ -112,7 +112,7 @@ class MaskedDiffusion:
             temperature, top_k, top_p: see `sampling.draw`.
         """
         x = self._start(n, known, self.context)
-        times = sampling.numbers_hidden((x == self.vocab_size).sum(axis=1), steps, counts)
+        times = sampling.numbers_hidden(x == self.vocab_size, steps, counts)
         commit = self._commit(rng, order, temperature, top_k, top_p)
 
         def predict(x, now):

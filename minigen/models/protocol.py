@@ -5,14 +5,12 @@ clean thing and commit to a little more of it (`minigen.sampling.walk`). Diffusi
 autoregressive models are the same walk; they differ in what one step commits to, and training hides
 just that:
 
-    family                                    training hides             one step commits to
-    ----------------------------------------  -------------------------
-    ------------------------------ autoregressive (GPT, MADE, n-gram, AR)    everything to the right
-    one position, exactly masked diffusion                          random positions           some
-    random positions block diffusion                           the block and what follows some
-    positions of one block Gaussian diffusion (DDPM, score SDE)      a little precision         a
-    little precision everywhere
-                                              everywhere
+    family                                  training hides         one step commits to
+    ------                                  --------------         -------------------
+    autoregressive (GPT, MADE, n-gram, AR)  all to the right       one position, exactly
+    masked diffusion                        random positions       some random positions
+    block diffusion                         own block, the rest    some positions of one block
+    Gaussian diffusion (DDPM, score SDE)    a little precision     a little precision, everywhere
 
 So every neural model is one file under the same headings, in this order: *hide* (`q_sample`, where
 the model hides by chance), *predict* (tokens: logits; Gaussian: `denoise`), *loss*, *sample_walk*,

@@ -74,6 +74,7 @@ def draw(
 ) -> Draw:  # fmt: skip
     """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
     generator(rng, "draw")
+    _sharpened(np.zeros(1), temperature, top_k, top_p)  # bad settings are refused before any work
     return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
 
 
@@ -135,28 +136,35 @@ def numbers_hidden(
     """Times of an unmasking walk: how many positions are hidden before each step, and at the end.
 
     Args:
-        hidden: (B,) how many are hidden at the start.
+        hidden: (B, L) booleans, what is hidden at the start; where nothing is, there is no step.
         steps: in how many steps, as even as can be; one position a step if not given.
         counts: (steps,) or (B, steps) positions to reveal in each step, instead.
     """
-    most = int(hidden.max(initial=1))
-    if counts is None:
-        steps = most if steps is None else steps
-        if not 1 <= steps <= most:
-            raise ValueError(f"steps: expected 1 .. {most}, the positions to reveal, got {steps}")
-        revealed = np.arange(steps + 1) * hidden[:, None] // steps  # (B, steps + 1)
-    elif steps is not None:
+    left, L = hidden.sum(axis=1), hidden.shape[1]
+    if steps is not None and counts is not None:
         raise ValueError(f"give steps or counts, not both; got steps={steps}, counts={counts}")
+    if steps is not None and (steps % 1 or not 1 <= steps <= L):
+        raise ValueError(f"steps: expected a whole number in 1 .. {L}, the positions, got {steps}")
+    most = left.max(initial=0)
+    if most == 0:
+        return [left]
+    if counts is None:
+        steps = most if steps is None else min(int(steps), most)
+        revealed = np.arange(steps + 1) * left[:, None] // steps  # (B, steps + 1)
     else:
-        counts = np.atleast_2d(counts)
-        whole = counts.ndim == 2 and counts.dtype.kind in "iu" and (counts >= 0).all()
-        if not whole or len(counts) not in (1, len(hidden)) or (counts.sum(1) != hidden).any():
-            raise ValueError(
-                f"counts: expected whole numbers (steps,) or (B, steps) that add up to "
-                f"{np.unique(hidden)}, the positions to reveal, got {counts.tolist()}"
-            )
-        revealed = np.cumsum(np.insert(counts, 0, 0, axis=1), axis=1)
-    return list((hidden[:, None] - revealed).T)
+        revealed = np.cumsum(np.insert(_checked_counts(counts, left), 0, 0, axis=1), axis=1)
+    return list((left[:, None] - revealed).T)
+
+
+def _checked_counts(counts, left):
+    counts = np.atleast_2d(counts)
+    whole = counts.ndim == 2 and counts.dtype.kind in "iu" and (counts >= 0).all()
+    if not whole or len(counts) not in (1, len(left)) or (counts.sum(axis=1) != left).any():
+        raise ValueError(
+            f"counts: expected whole numbers (steps,) or (B, steps) that add up to "
+            f"{np.unique(left)}, the positions to reveal, got {counts.tolist()}"
+        )
+    return counts
 
 
 def ranks(scores: Array) -> Array:

@@ -38,6 +38,13 @@ def take_vjp(x, index, g):
     return d
 
 
+def take_by_rows(x, index, g):
+    d = np.zeros(x.shape)
+    for place, gradient in zip(index, g):
+        d[place] += gradient
+    return d
+
+
 def take_by_add_at(x, index, g):
     d = np.zeros_like(x)
     np.add.at(d, index, g)
@@ -365,12 +372,18 @@ EXERCISES = (
                 lambda x, index, g: x * np.bincount(index.ravel(), g.ravel(), len(x)),
                 "This multiplies by x. A look-up does not change a number, so its derivative is 1.",
             ),
+            (
+                take_by_rows,
+                "Right where index has one axis. With two this goes through its rows, and within "
+                "a row a repeated place is lost. Can index and g be made flat?",
+            ),
         ),
         hints=(
             "Start from zeros of the shape of x. An element that nobody looked up keeps its zero.",
             "An element that was looked up three times gets the sum of three gradients. Try a "
             "loop first.",
-            "A loop over zip(index, g) does it; for speed look at np.add.at or np.bincount with "
+            "A loop over zip(index.ravel(), g.ravel()) does it; for speed look at np.add.at or "
+            "np.bincount with "
             "weights.",
         ),
         inputs=indices,

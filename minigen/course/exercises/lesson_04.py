@@ -176,6 +176,8 @@ def judged(answer, n: int) -> tuple:
     if P.shape != (n, n):
         raise ValueError(f"expected a matrix of shape {(n, n)}, got {P.shape}")
     rows = bool((P >= 0).all() and np.allclose(P.sum(axis=1), 1))
+    if rows:
+        P = P / P.sum(axis=1, keepdims=True)  # single precision rounds
     along = bool((P[ring(n, 1, 1, 1) == 0] == 0).all())
     uniform = bool(np.allclose(P.sum(axis=0), 1))  # 1/n is stationary if the columns sum to 1 too
     limit = mixing_time(ring(n, 0.2, 0.4, 0.4))

@@ -32,8 +32,7 @@ def patient(name: str, x: np.ndarray) -> mg.MADE:
 
 
 def as_floats(answer, *arguments):
-    result = answer(*arguments)
-    return result if result is None else np.asarray(result, dtype=float)
+    return np.asarray(answer(*arguments), dtype=float)
 
 
 def bits(nats, dimensions):
