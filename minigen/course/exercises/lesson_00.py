@@ -474,7 +474,7 @@ EXERCISES = (
             half_noisy(np.random.default_rng(1), (3,), (0.0, 1.0)),
         ),
         forbidden=("minigen.sampling.inpaint",),
-        minutes=6,
+        minutes=3,
     ),
     Exercise(
         "00.passes",
