@@ -164,16 +164,19 @@ EXERCISES = (
             ),
             (
                 lambda x: x / 17 * 2 - 1,
-                "This is what you get with 17 as the highest level. There are 17 levels; which number has the last?",
+                "This is what you get with 17 as the highest level. There are 17 levels; which "
+                "number has the last?",
             ),
             (lambda x: x / 8, "This runs from 0 to 2: the length is right. Where should it begin?"),
             (
                 lambda x: (x - 8) / 16,
-                "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far as it should.",
+                "This runs from -0.5 to 0.5: it lies around 0 as it should, and goes half as far "
+                "as it should.",
             ),
             (
                 lambda x: 2 * x / max(x.max(), 1) - 1,
-                "This takes the highest level of this array for 16: the same grey would become another number in the "
+                "This takes the highest level of this array for 16: the same grey would become "
+                "another number in the "
                 "next image.",
             ),
             (
@@ -182,7 +185,8 @@ EXERCISES = (
             ),
             (
                 lambda x: x // 8 - 1,
-                "This is what whole-number division gives: all levels between two multiples become one.",
+                "This is what whole-number division gives: all levels between two multiples "
+                "become one.",
             ),
             (
                 lambda x: 1 - x / 8,
@@ -191,7 +195,8 @@ EXERCISES = (
         ),
         hints=(
             "What does level 0 become, what level 16, and what level 8?",
-            "A straight line through two points: stretch the interval 0..16 to length 2, then shift it.",
+            "A straight line through two points: stretch the interval 0..16 to length 2, then "
+            "shift it.",
         ),
         inputs=levels,
         edges=(
@@ -237,7 +242,8 @@ EXERCISES = (
             ),
             (
                 lambda p, u: (u * 17).astype(int),
-                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p says.",
+                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p "
+                "says.",
             ),
             (
                 lambda p, u: (p > u[:, None]).argmax(axis=1),
@@ -433,7 +439,8 @@ EXERCISES = (
                 lambda x, known, mask, noise, alpha, sigma: np.where(
                     mask, sigma * known + alpha * noise, x
                 ),
-                "This swaps signal and noise. With alpha = 1, sigma = 0 everything should be clean.",
+                "This swaps signal and noise. With alpha = 1, sigma = 0 everything should be "
+                "clean.",
             ),
             (
                 lambda x, known, mask, noise, alpha, sigma: np.where(
@@ -492,7 +499,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda side, steps, images, batch: (side**2 * images, steps * images),
-                "This counts the passes as if each image were made alone. What do the images of a batch share?",
+                "This counts the passes as if each image were made alone. What do the images of "
+                "a batch share?",
             ),
             (
                 lambda side, steps, images, batch: (
@@ -506,7 +514,8 @@ EXERCISES = (
                     side**2 * (images // batch + 1),
                     steps * (images // batch + 1),
                 ),
-                "This always counts one more batch at the end. What if the last batch is exactly full?",
+                "This always counts one more batch at the end. What if the last batch is exactly "
+                "full?",
             ),
             (
                 lambda side, steps, images, batch: (
@@ -538,7 +547,8 @@ EXERCISES = (
                     side**2 * -(-images // batch),
                     side**2 * steps * -(-images // batch),
                 ),
-                "This takes a pass for every pixel of every diffusion step. How much of the image does one step touch?",
+                "This takes a pass for every pixel of every diffusion step. How much of the "
+                "image does one step touch?",
             ),
         ),
         hints=(
