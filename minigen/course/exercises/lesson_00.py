@@ -189,6 +189,11 @@ EXERCISES = (
                 "become one.",
             ),
             (
+                lambda x: (x - 8) / 8,
+                "Right where x can be negative. The images are of dtype uint8, which cannot: what "
+                "is 3 - 8 there?",
+            ),
+            (
                 lambda x: 1 - x / 8,
                 "This is the negative: paper and ink are swapped. Which end belongs to level 0?",
             ),
