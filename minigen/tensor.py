@@ -98,7 +98,7 @@ class Tensor:
         while waiting:
             node = heappop(waiting)[1]
             if type(node) is Leaf:
-                continue
+                continue  # in the end `gradients` holds those of leaves only
             g = gradients.pop(node)  # complete: all nodes that use this one are younger
             rules, parents = node.rules, node.parents
             if rules is None:
