@@ -389,7 +389,7 @@ def test_no_argument_of_a_step_is_ignored():
     with pytest.raises(ValueError, match="too few arrays"):
         run(x, [0.5, 0.4, 0.3, 0.2], gaussian(schedule), ancestral(schedule, noise=[x]))
     for how in ({"repeats": 0}, {"step": 0.0}):
-        with pytest.raises(ValueError, match="repeats >= 1 and step > 0"):
+        with pytest.raises(ValueError, match=r"(repeats|step): expected"):
             langevin(schedule, gaussian(schedule), rng, **how)
 
 
