@@ -164,6 +164,15 @@ def where(condition, x, y):
     )
 
 
+@op
+def dropout(x, p, rng):
+    """Zero each element with probability p and scale the others by 1 / (1 - p)."""
+    if not 0 <= p < 1:
+        raise ValueError(f"p is a probability below 1, got {p}")
+    keep = (rng.random(x.shape) >= p).astype(x.dtype) / x.dtype.type(1 - p)
+    return x * keep, lambda g: g * keep
+
+
 # -- reductions ------------------------------------------------------------------------------------
 
 
@@ -186,9 +195,8 @@ def max(x, axis=None, keepdims=False):
     y = x.max(axis=axis, keepdims=True)
     chosen = (x == y).astype(x.dtype)
     chosen /= chosen.sum(axis=axis, keepdims=True)
-    return y if keepdims else y.squeeze(
-        axis
-    ), lambda g: chosen * _spread(g, x.shape, axis, keepdims)
+    value = y if keepdims else y.squeeze(axis)
+    return value, lambda g: chosen * _spread(g, x.shape, axis, keepdims)
 
 
 def _spread(g, shape, axis, keepdims):
@@ -226,6 +234,16 @@ def _concatenate(*arrays, axis):
     )
 
 
+def split(x, sections: int, axis: int = 0) -> list[Tensor]:
+    """Cut into `sections` equal parts along an axis."""
+    size, rest = divmod(x.shape[axis], sections)
+    if rest:
+        raise ValueError(f"split: {x.shape} along axis {axis} does not divide into {sections}")
+    before = (slice(None),) * (axis % x.ndim)
+    starts = range(0, x.shape[axis], size)
+    return [getitem(x, (*before, slice(start, start + size))) for start in starts]
+
+
 @op
 def pad(x, widths, value=0.0):
     """Surround x with a constant; widths as for `numpy.pad`: ((before, after), ...) for every axis.
@@ -255,6 +273,12 @@ def getitem(x, index):
         return d
 
     return x[index], vjp
+
+
+def take(x, indices, axis: int = 0) -> Tensor:
+    """The slices of x along an axis at integer `indices`, also repeated (torch's `index_select`)."""
+    before = (slice(None),) * (axis % x.ndim)
+    return getitem(x, (*before, _indices("take", indices, x.shape[axis])))
 
 
 def _indices(name, indices, size):
@@ -430,6 +454,8 @@ _IN_TORCH = {
     "permute": "ops.transpose",
     "clamp": "ops.clip",
     "cat": "ops.concatenate",
+    "chunk": "ops.split",
+    "index_select": "ops.take",
     "detach": "Tensor(x, requires_grad=False), and x.data for the value",
 }
 

@@ -91,6 +91,15 @@ def all_cases() -> list[Case]:
             *pair,
         )
 
+    for shape in [(1,), (2, 3), (0, 3), (2, 3, 2)]:
+        keep = np.random.default_rng(5).random(shape) >= 0.3
+        add(
+            "dropout",
+            lambda o, x: o.dropout(x, 0.3, np.random.default_rng(5)),
+            lambda t, x, keep=keep: x * t.from_numpy(keep / 0.7).to(x.dtype),
+            shape,
+        )
+
     for shape, axis in [
         ((), None),
         ((1,), 0),
@@ -146,6 +155,12 @@ def all_cases() -> list[Case]:
             lambda t, *x, a=axis: t.cat(x, a),
             *parts,
         )
+        add(
+            "split",
+            lambda o, x, a=axis: o.sub(o.split(x, 2, a)[1], o.mul(o.split(x, 2, a)[0], 3.0)),
+            lambda t, x, a=axis: x.chunk(2, a)[1] - 3 * x.chunk(2, a)[0],
+            (4, 6),
+        )
     add(
         "pad",
         lambda o, x: o.pad(x, ((1, 2), (0, 3))),
@@ -177,6 +192,18 @@ def all_cases() -> list[Case]:
         get = index if len(index) > 1 else index[0]
         add("getitem", lambda o, x, i=get: o.getitem(x, i), lambda t, x, i=get: x[i], (3, 4))
     add("getitem", lambda o, x: o.getitem(x, slice(0, 2)), lambda t, x: x[0:2], (0, 3))
+    add(
+        "take",
+        lambda o, x: o.take(x, rows, 0),
+        lambda t, x: x.index_select(0, t.from_numpy(rows)),
+        (3, 2),
+    )
+    add(
+        "take",
+        lambda o, x: o.take(x, rows, -1),
+        lambda t, x: x.index_select(-1, t.from_numpy(rows)),
+        (2, 3),
+    )
 
     for pair in [
         ((2, 3), (3, 4)),

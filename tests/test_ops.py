@@ -438,3 +438,22 @@ def test_bad_input_is_named(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_dropout_keeps_the_mean_and_follows_its_generator():
+    x = np.ones(100_000, np.float32)
+    y = ops.dropout(x, 0.25, np.random.default_rng(0)).data
+    assert set(np.unique(y)) == {0.0, np.float32(1) / np.float32(0.75)}
+    error = (1 / 3 / 100_000) ** 0.5  # within 5 of them: a false alarm in 2 million
+    assert abs(y.mean() - 1) < 5 * error
+    assert np.array_equal(y, ops.dropout(x, 0.25, np.random.default_rng(0)).data)
+    with pytest.raises(ValueError, match="dropout"):
+        ops.dropout(x, 1.0, np.random.default_rng(0))
+
+
+def test_split_and_take_refuse_by_name():
+    x = np.ones((2, 3), np.float32)
+    with pytest.raises(ValueError, match=r"split.*\(2, 3\)"):
+        ops.split(x, 2, axis=1)
+    with pytest.raises(IndexError, match=r"take.*3.*0 to 2"):
+        ops.take(x, np.array([3]), 1)
