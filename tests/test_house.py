@@ -224,8 +224,8 @@ WAITING = {
     "crps": 16, "interval_coverage": 16,  # sequences in time
     "inpaint": 13, "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
 }  # fmt: skip
-# What tests hold the package against: every model's protocols, and whether gradients are recorded.
-FOR_TESTS = {"Samples", "Trains", "Scores", "is_recording"}
+# What tests hold every model against.
+FOR_TESTS = {"Samples", "Trains", "Scores"}
 
 
 def test_every_public_name_of_the_core_is_used():
