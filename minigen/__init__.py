@@ -7,7 +7,8 @@ from it, the models of both families, and the tools around.
 import difflib
 import importlib
 
-from minigen.tensor import Tensor, keep_freed_memory, no_grad
+from minigen.kernels.memory import keep_freed_memory
+from minigen.tensor import Tensor, no_grad
 
 keep_freed_memory()  # before anything large is allocated; there: what it does, how to switch it off
 

@@ -1,5 +1,4 @@
-"""Checkpoints: a model, and where its training stood, in one file that is loaded exactly as it was
-saved, or refused.
+"""Checkpoints: a model, and where its training stood, loaded exactly as saved, or refused.
 
 The file is a plain npz (a zip of .npy arrays, uncompressed) with a `manifest.json` beside the
 arrays: how to build the model, where training stood, the sha256 of every array. The zip's comment
@@ -27,6 +26,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 from numpy.lib import format as npy
 
 from minigen import networks, nn, optim, schedules
@@ -65,9 +65,7 @@ MOST_OBJECTS = 10
 
 
 class CheckpointError(ValueError):
-    """The file is, or would be, no whole checkpoint, or not one of this model; the message lists
-    what differs.
-    """
+    """The file is, or would be, no whole checkpoint of this model; the message says why."""
 
 
 # -- saving --------------------------------------------------------------------------------------
@@ -121,7 +119,7 @@ def _describe(value, place: str):
 
     Arrays are described by their place.
     """
-    if isinstance(value, np.ndarray):
+    if isinstance(value, ndarray):
         return {"array": place}
     if isinstance(value, (list, tuple)):
         return [_describe(item, f"{place}.{i}") for i, item in enumerate(value)]
@@ -145,7 +143,7 @@ def _plain(value, place: str):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _halved(name: str, array: np.ndarray) -> np.ndarray:
+def _halved(name: str, array: ndarray) -> ndarray:
     """float32 as float16, where it can stand for it."""
     if array.dtype != np.float32:
         return array
@@ -157,12 +155,12 @@ def _halved(name: str, array: np.ndarray) -> np.ndarray:
     return half
 
 
-def _digest(array: np.ndarray) -> str:
+def _digest(array: ndarray) -> str:
     kind = f"{array.dtype.str} {array.shape} "
     return hashlib.sha256(kind.encode() + array.tobytes()).hexdigest()
 
 
-def _pack(manifest: dict, arrays: dict[str, np.ndarray]) -> bytes:
+def _pack(manifest: dict, arrays: dict[str, ndarray]) -> bytes:
     """The bytes of the file: always the same for the same content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -212,7 +210,7 @@ def load(path: str | Path):
         return _model(manifest["parts"]["model"], arrays)
 
 
-def _model(description: dict, arrays: dict[str, np.ndarray]):
+def _model(description: dict, arrays: dict[str, ndarray]):
     """Build what is described, no larger than the arrays, and put these in place."""
     arrays = {name: a for name, a in arrays.items() if name.startswith("model.")}
     if json.dumps(description).count('"class"') > MOST_OBJECTS:
@@ -226,7 +224,7 @@ def _model(description: dict, arrays: dict[str, np.ndarray]):
     return model
 
 
-def _build(description, arrays: dict[str, np.ndarray]):
+def _build(description, arrays: dict[str, ndarray]):
     """The inverse of `_describe`; lists come back as tuples."""
     if isinstance(description, list):
         return tuple(_build(item, arrays) for item in description)
@@ -242,7 +240,7 @@ def _build(description, arrays: dict[str, np.ndarray]):
     return cls(**arguments)
 
 
-def _table(array: np.ndarray) -> np.ndarray:
+def _table(array: ndarray) -> ndarray:
     """An array as a constructor argument: never integers, which could be taken for a size."""
     if array.dtype.kind != "f" or not array.ndim:
         raise ValueError(f"an argument is an array of {array.dtype} {array.shape}, not of floats")
@@ -310,7 +308,7 @@ def _lines(value, place: str = "") -> set[str]:
     return lines
 
 
-def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
+def _read(path: str | Path) -> tuple[dict, dict[str, ndarray]]:
     """Manifest and arrays (read-only) of a file that passed every test.
 
     Sizes are checked before they are used.
@@ -336,7 +334,7 @@ def _read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
     return manifest, whole
 
 
-def _array(name: str, content: bytes) -> np.ndarray:
+def _array(name: str, content: bytes) -> ndarray:
     """One .npy entry as a view of its bytes; a shape that does not fit them raises."""
     file = io.BytesIO(content)
     npy.read_magic(file)

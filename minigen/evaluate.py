@@ -7,6 +7,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.random import Generator
 
+from minigen import arguments
+
 LARGEST_PART = 2**22  # numbers that are worked on at a time
 
 
@@ -46,7 +48,7 @@ def bits_per_dim(model, x: ndarray, rng: Generator | None = None) -> Bits:
     if x.size == 0:
         raise ValueError(f"bits_per_dim: x is empty, shape {x.shape}")
     if not exact:
-        _generator(rng)  # a bound is estimated by sampling
+        arguments.generator(rng)  # a bound is estimated by sampling
     rows = min(128, LARGEST_PART // x[0].size)  # a whole test set at once would fill the memory
     parts = _parts(x, rows)
     nats = [model.log_prob(part) if exact else model.bound(part, rng) for part in parts]
@@ -76,8 +78,7 @@ class Dequantized:
     """
 
     def __init__(self, model, bin_width: float):
-        if not 0 < bin_width < np.inf:
-            raise ValueError(f"bin_width: expected a finite number above 0, got {bin_width}")
+        arguments.within("(0, inf)", bin_width=bin_width)
         self.model, self.bin_width = model, bin_width
 
     def scored(self, x: ndarray) -> int:
@@ -90,7 +91,7 @@ class Dequantized:
         keeps the inequality.
         """
         half = self.bin_width / 2
-        x = x + _generator(rng).uniform(-half, half, np.shape(x))
+        x = x + arguments.generator(rng).uniform(-half, half, np.shape(x))
         exact = hasattr(self.model, "log_prob")
         density = self.model.log_prob(x) if exact else self.model.bound(x, rng)
         return density + self.scored(x) * np.log(self.bin_width)
@@ -120,7 +121,7 @@ def sample_metrics(
             "sample_metrics: samples, test and train must hold integer levels; see data.to_levels"
         )
     samples, test, train = (np.asarray(x) / 16 for x in (samples, test, train))
-    real = train[_generator(rng).choice(len(train), size=len(test), replace=False)]
+    real = train[arguments.generator(rng).choice(len(train), size=len(test), replace=False)]
 
     def metrics(x: ndarray, fresh: ndarray) -> SampleMetrics:
         return SampleMetrics(
@@ -162,8 +163,7 @@ def precision_recall(samples: ndarray, real: ndarray, k: int = 3) -> tuple[float
     """
     samples, real = _rows(samples, real)
     largest = min(len(samples), len(real)) - 1
-    if not 1 <= k <= largest:
-        raise ValueError(f"precision_recall: k must lie in 1..{largest}, got {k}")
+    arguments.whole(1, largest, k=k)
 
     def kth(distance: ndarray, rows: ndarray) -> ndarray:
         return np.partition(distance, k, axis=1)[:, k]  # place 0 is the point itself
@@ -181,7 +181,7 @@ def sliced_wasserstein(
 ) -> float:
     """Root mean square, over random directions, of the Wasserstein-2 distance on a line: a sort."""
     samples, real = _rows(samples, real, same_number=True)
-    directions = _generator(rng).standard_normal((samples.shape[1], projections))
+    directions = arguments.generator(rng).standard_normal((samples.shape[1], projections))
     directions /= np.linalg.norm(directions, axis=0)
     one, two = (np.sort(x @ directions, axis=0) for x in (samples, real))  # (N, projections)
     return float(np.sqrt(np.mean((one - two) ** 2)))
@@ -195,13 +195,12 @@ def nearest_training_distance(samples: ndarray, train: ndarray) -> ndarray:
 
 def _rows(samples: ndarray, real: ndarray, same_number: bool = False) -> list[ndarray]:
     """Two sets of examples as float64 matrices, one example a row."""
-    one, two = np.shape(samples), np.shape(real)
+    samples, real = arguments.numbers("samples", samples), arguments.numbers("real", real)
+    one, two = samples.shape, real.shape
     if one[1:] != two[1:] or 0 in one + two or (same_number and one != two):
         number = ", one size" if same_number else ""
         raise ValueError(f"samples, real: of one shape{number}, none empty; got {one} and {two}")
-    if not (np.isfinite(samples).all() and np.isfinite(real).all()):
-        raise ValueError("samples or real hold NaN or infinity")
-    return [np.asarray(x, dtype=np.float64).reshape(len(x), -1) for x in (samples, real)]
+    return [x.reshape(len(x), -1) for x in (samples, real)]
 
 
 def _by_rows(function: Callable, x: ndarray, y: ndarray) -> ndarray:
@@ -243,28 +242,18 @@ def crps(paths: ndarray, observed: ndarray) -> ndarray:
 def interval_coverage(paths: ndarray, observed: ndarray, level: float = 0.9) -> float:
     """Share of observed values inside the central interval that holds `level` of the paths."""
     paths, observed = _forecast(paths, observed)
-    if not 0 <= level <= 1:
-        raise ValueError(f"level: expected in the range 0 to 1, got {level}")
+    arguments.within("[0, 1]", level=level)
     low, high = np.quantile(paths, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return float(((low <= observed) & (observed <= high)).mean())
 
 
 def _forecast(paths: ndarray, observed: ndarray) -> tuple[ndarray, ndarray]:
-    paths, observed = np.asarray(paths, dtype=np.float64), np.asarray(observed, dtype=np.float64)
+    paths, observed = arguments.numbers("paths", paths), arguments.numbers("observed", observed)
     fits = paths.ndim == observed.ndim + 1 and paths.shape[1:] == observed.shape
     if not fits or len(paths) < 2 or observed.size == 0:
-        raise ValueError(
-            f"(paths >= 2, steps) and (steps,) are needed, got {paths.shape} and {observed.shape}"
-        )
-    if not (np.isfinite(paths).all() and np.isfinite(observed).all()):
-        raise ValueError("paths or observed hold NaN or infinity")
+        came = f"{paths.shape} and {observed.shape}"
+        raise ValueError(f"expected paths (2 or more, steps) and observed (steps,), got {came}")
     return paths, observed
-
-
-def _generator(rng: Generator) -> Generator:
-    if not isinstance(rng, Generator):
-        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
-    return rng
 
 
 def psnr(clean: ndarray, restored: ndarray, peak: float) -> float:

@@ -1,6 +1,5 @@
 """Are the gradients right? And: which output depends on which input?"""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -64,10 +63,10 @@ def check_gradients(
 def dependencies(predict: Callable, x: np.ndarray) -> np.ndarray:
     """Who depends on whom: how far each position of the output moves with each of the input.
 
-    Real inputs: the largest |d output / d input| between two positions, by one `backward`. Integers
-    have no gradient: one token at a time becomes another one that occurs in x, and the largest
-    change of the output is taken. Exactly 0 where nothing depends, and only there, but for inputs
-    at which a derivative happens to vanish.
+    Real inputs: the largest |d output / d input| between two positions, of `dependency_matrix`.
+    Integers have no gradient: one token at a time becomes another one that occurs in x, and the
+    largest change of the output is taken. Exactly 0 where nothing depends, and only there, but for
+    inputs at which a derivative happens to vanish.
 
     Args:
         predict: a batch (B, L_in, ...) -> (B, L_out, ...), each example by itself; a Tensor where
@@ -91,16 +90,12 @@ def dependencies(predict: Callable, x: np.ndarray) -> np.ndarray:
 
 
 def _by_gradients(predict, x):
-    with no_grad():
-        L_out, *rest = predict(Tensor(x[None])).shape[1:]
-    n = L_out * math.prod(rest)
-    leaf = Tensor(np.repeat(x[None], n, axis=0))  # one copy of x for each number of the output
-    every = ops.reshape(predict(leaf), (n, n))
-    chosen = np.arange(n)
-    ops.sum(every[chosen, chosen]).backward()
-    if leaf.grad is None:
-        return np.zeros((L_out, len(x)))
-    return np.abs(leaf.grad).reshape(L_out, n // L_out, len(x), -1).max(axis=(1, 3))
+    def of_one(x):
+        return predict(ops.reshape(x, (1, *x.shape)))[0]
+
+    L_out, L_in = len(of_one(Tensor(x))), len(x)
+    matrix = dependency_matrix(of_one, x)
+    return matrix.reshape(L_out, -1, L_in, x[0].size).max(axis=(1, 3))
 
 
 def _by_changing_tokens(predict, x):

@@ -6,7 +6,6 @@ is the engine's work, not the rule's. A primitive is as large as an equation in 
 passes over memory, and one derivation to read.
 """
 
-import inspect
 import math
 
 import numpy as np
@@ -53,15 +52,13 @@ def pow(x, exponent):
     x ** 2 and x ** 3 are products: NumPy's own cube in float32 is 300 times slower.
     """
     if np.ndim(exponent):
-        raise TypeError(
-            f"pow: exponent is a constant number, got an array of shape {np.shape(exponent)}"
-        )
-    if exponent == 0:  # x^-1, below, is infinite at x = 0
-        return x**exponent, lambda g: np.zeros_like(g)
+        raise TypeError(f"pow: exponent is a number, got an array of shape {np.shape(exponent)}")
     if exponent == 2:
         return x * x, lambda g: 2 * g * x
     if exponent == 3:
         return x * x * x, lambda g: 3 * g * x * x
+    if not exponent:  # the rule below has x^-1, infinite at x = 0
+        return x**exponent, lambda g: 0 * g
     return x**exponent, lambda g: g * (exponent * x ** (exponent - 1))
 
 
@@ -241,13 +238,10 @@ def split(x, sections: int, axis: int = 0) -> list[Tensor]:
     """Cut into `sections` equal parts along an axis."""
     size, rest = divmod(x.shape[axis], sections)
     if rest:
-        raise ValueError(
-            f"split: axis {axis} of shape {x.shape} does not divide into {sections} equal parts"
-        )
-    return [
-        getitem(x, (slice(None),) * (axis % x.ndim) + (slice(i * size, (i + 1) * size),))
-        for i in range(sections)
-    ]
+        raise ValueError(f"split: {x.shape} along axis {axis} does not divide into {sections}")
+    before = (slice(None),) * (axis % x.ndim)
+    starts = range(0, x.shape[axis], size)
+    return [getitem(x, (*before, slice(start, start + size))) for start in starts]
 
 
 @op
@@ -283,9 +277,8 @@ def getitem(x, index):
 
 def take(x, indices, axis: int = 0) -> Tensor:
     """The slices of x along an axis at integer `indices`, also repeated (torch's `index_select`)."""
-    return getitem(
-        x, (slice(None),) * (axis % x.ndim) + (_indices("take", indices, x.shape[axis]),)
-    )
+    before = (slice(None),) * (axis % x.ndim)
+    return getitem(x, (*before, _indices("take", indices, x.shape[axis])))
 
 
 def _indices(name, indices, size):
@@ -294,9 +287,7 @@ def _indices(name, indices, size):
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected integers")
     if indices.size and not (indices.min() >= 0 and indices.max() < size):
-        raise IndexError(
-            f"{name}: indices from {indices.min()} to {indices.max()}, expected 0 to {size - 1}"
-        )
+        raise IndexError(f"{name}: {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
     return indices
 
 
@@ -379,9 +370,7 @@ def cross_entropy(logits, targets):
     """
     targets = _indices("targets", targets, logits.shape[-1])
     if targets.shape != logits.shape[:-1] or not targets.size:
-        raise ValueError(
-            "targets need the shape of logits without its last axis, and at least one element"
-        )
+        raise ValueError("targets have the shape of logits but its last axis, and are not empty")
     rows = _rows(logits)
     places = np.arange(len(rows)), targets.ravel()
     shifted = rows - rows.max(axis=1, keepdims=True)
@@ -389,8 +378,9 @@ def cross_entropy(logits, targets):
     total = p @ ones(p.shape[1], p.dtype)
 
     def vjp(g):  # (softmax - one-hot) / n
-        d = p * (g / len(p) / total)[:, None]
-        d[places] -= g / len(p)
+        each = g / len(p)
+        d = p * (each / total)[:, None]
+        d[places] -= each
         return d.reshape(logits.shape)
 
     return (np.log(total) - shifted[places]).mean(), vjp
@@ -400,7 +390,7 @@ def cross_entropy(logits, targets):
 def mse_loss(x, target):
     """Mean of (x - target)^2. Both of one shape."""
     if x.shape != np.shape(target) or not x.size:
-        raise ValueError("x and target need the same shape, and at least one element")
+        raise ValueError("x and target have one shape, and are not empty")
     difference = x - target
     flat = difference.ravel()
     return (
@@ -410,7 +400,7 @@ def mse_loss(x, target):
     )
 
 
-@joint_op("x", "weight", "bias")
+@joint_op
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016).
 
@@ -418,9 +408,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """
     C = x.shape[-1] if x.ndim else 0
     if normalized_shape not in (C, (C,)):
-        raise ValueError(
-            f"normalized_shape is the size of the last axis, {C}; got {normalized_shape}"
-        )
+        raise ValueError(f"normalized_shape is the last axis, {C}; got {normalized_shape}")
     for parameter in (weight, bias):
         if parameter is not None and parameter.shape != (C,):
             raise ValueError(f"weight and bias are ({C},), as the last axis")
@@ -439,9 +427,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         d -= (d @ average)[:, None]
         d -= z * (gz @ (scale * average))[:, None]
         d /= deviation
-        return d.reshape(x.shape), over_rows @ gz, over_rows @ g
+        return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 
-    return y.reshape(x.shape), vjp
+    return y.reshape(x.shape), vjp, None, vjp, vjp
 
 
 # -- what Tensor can do: the same functions as operators and methods -------------------------------
@@ -459,20 +447,24 @@ Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else s
 Tensor.transpose = lambda x, *axes: transpose(x, axes or None)
 Tensor.T = property(transpose)
 
-_IN_TORCH = {"view": "reshape", "flatten": "reshape", "squeeze": "reshape", "unsqueeze": "reshape"}
-_IN_TORCH |= {"permute": "transpose", "clamp": "clip", "cat": "concatenate", "chunk": "split"}
-_IN_TORCH |= {"mm": "matmul", "index_select": "take", "min": "max"}
+_IN_TORCH = {
+    "view": "ops.reshape",
+    "flatten": "ops.reshape",
+    "squeeze": "ops.reshape",
+    "permute": "ops.transpose",
+    "clamp": "ops.clip",
+    "cat": "ops.concatenate",
+    "chunk": "ops.split",
+    "index_select": "ops.take",
+    "detach": "Tensor(x, requires_grad=False), and x.data for the value",
+}
 
 
 def _no_such_method(x, name):
-    """What a Tensor has no method for may be an op, or have another name there."""
-    name_here = _IN_TORCH.get(name, name)
-    if inspect.isfunction(globals().get(name_here)) and not name.startswith("_"):
-        hint = f"; there is minigen.ops.{name_here}"
-    elif name in ("detach", "clone"):
-        hint = "; there is Tensor(x, requires_grad=False), or x.data for the value"
-    else:
-        hint = ""
+    """What a Tensor has no method for may be an op, or have another name here."""
+    is_op = callable(globals().get(name)) and not name.startswith("_")
+    here = f"ops.{name}" if is_op else _IN_TORCH.get(name)
+    hint = f"; there is minigen.{here}" if here else ""
     raise AttributeError(f"a Tensor has no {name!r}{hint}")
 
 

@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy import ndarray
 
+from minigen import arguments
 from minigen.tensor import Tensor
 
 
@@ -23,8 +25,7 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], lr: float) -> None:
-        if not 0 < lr < math.inf:
-            raise ValueError(f"lr: expected a positive number, got {lr}")
+        arguments.within("(0, inf)", lr=lr)
         parameters = _checked(parameters)
         self.lr = lr
         self.steps = np.zeros((), np.int64)
@@ -50,10 +51,9 @@ class Optimizer:
             ValueError: for a learning rate or max_norm that is no number to use.
             Nothing was changed then.
         """
-        if not 0 <= self.lr < math.inf:
-            raise ValueError(f"lr: expected a number of at least 0, got {self.lr}")
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"max_norm: expected None or a positive number, got {max_norm}")
+        max_norm = math.inf if max_norm is None else max_norm
+        arguments.within("[0, inf)", lr=self.lr)
+        arguments.within("(0, inf]", max_norm=max_norm)
         parameters = self._parameters.values()
         gradients = [np.zeros_like(p.data) if p.grad is None else p.grad for p in parameters]
         gradient = np.concatenate([g.ravel("F") for g in gradients], out=self._gradient)
@@ -65,7 +65,7 @@ class Optimizer:
                     raise FloatingPointError(f"the gradient of {name} has NaN or infinity")
             # only the square was too large for float32
             norm = float(np.linalg.norm(gradient.astype(np.float64)))
-        if max_norm is not None and norm > max_norm:
+        if norm > max_norm:
             gradient *= max_norm / norm
         self.steps += 1
         values = _flatten(self._parameters)
@@ -88,12 +88,12 @@ def _checked(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(parameters)
 
 
-def _flatten(parameters: dict[str, Tensor]) -> np.ndarray:
+def _flatten(parameters: dict[str, Tensor]) -> ndarray:
     """All values one after the other; a matrix column by column, as `Tensor.data` keeps it."""
     return np.concatenate([p.data.ravel("F") for p in parameters.values()])
 
 
-def _assign(parameters: dict[str, Tensor], values: np.ndarray) -> None:
+def _assign(parameters: dict[str, Tensor], values: ndarray) -> None:
     """Make every parameter a read-only view of its part of `values`."""
     values.flags.writeable = False
     end = 0
@@ -107,8 +107,7 @@ class SGD(Optimizer):
 
     def __init__(self, parameters, lr: float, momentum: float = 0.0) -> None:
         super().__init__(parameters, lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum: expected a number in [0, 1), got {momentum}")
+        arguments.within("[0, 1)", momentum=momentum)
         self.momentum = momentum
         self.velocity = np.zeros_like(self._gradient)
 
@@ -128,8 +127,7 @@ class Adam(Optimizer):
         super().__init__(parameters, lr)
         if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ValueError(f"betas: expected two numbers in [0, 1), got {betas}")
-        if not 0 <= eps < math.inf:
-            raise ValueError(f"eps: expected a number of at least 0, got {eps}")
+        arguments.within("[0, inf)", eps=eps)
         self.betas, self.eps = betas, eps
         self.first_moment = np.zeros_like(self._gradient)
         self.second_moment = np.zeros_like(self._gradient)
@@ -154,8 +152,7 @@ class AdamW(Adam):
         self, parameters, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay=0.01
     ) -> None:
         super().__init__(parameters, lr, betas, eps)
-        if not 0 <= weight_decay < math.inf:
-            raise ValueError(f"weight_decay: expected a number of at least 0, got {weight_decay}")
+        arguments.within("[0, inf)", weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def _update(self, values, gradient):
@@ -170,9 +167,9 @@ def warmup_cosine(
 
     A straight rise to `peak` until `warmup`, then half a cosine down to `floor` * peak.
     """
-    if not (0 < peak < math.inf and 0 <= warmup < 1 and 0 <= floor < math.inf):
-        expected = "expected peak > 0, warmup in [0, 1), floor >= 0"
-        raise ValueError(f"warmup_cosine: {expected}, got {peak}, {warmup}, {floor}")
+    arguments.within("(0, inf)", peak=peak)
+    arguments.within("[0, 1)", warmup=warmup)
+    arguments.within("[0, inf)", floor=floor)
 
     def learning_rate(progress: float) -> float:
         if progress < warmup:
@@ -191,8 +188,7 @@ class EMA:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay: expected a number in [0, 1), got {decay}")
+        arguments.within("[0, 1)", decay=decay)
         self.decay = decay
         self.steps = np.zeros((), np.int64)
         self._parameters = _checked(parameters)

@@ -7,8 +7,10 @@ In these three worlds everything that a network has to learn is known in closed 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen.randomness import generator
+from minigen import arguments
 from minigen.schedules import Schedule, checked, log_normal, spread
 
 MOST_NUMBERS = 50_000_000  # of covariances that a mixture may hold, 400 MB
@@ -21,10 +23,13 @@ class GaussianMixture:
     mean_k, alpha^2 C_k + sigma^2 I). In the axes U of C_k that covariance is diagonal, so nothing
     has to be inverted.
 
-    means: (K, D). covariances: (K, D, D), or isotropic variances as a number or (K,). weights:
-    (K,), equal if None.
-    schedule: needed for t > 0 only. Every x is (B, D), or (B, ...) with D numbers each; t is a
-    scalar or (B,).
+    Args:
+        means: (K, D).
+        covariances: (K, D, D), or isotropic variances as a number or (K,).
+        weights: (K,), equal if None.
+        schedule: needed for t > 0 only.
+
+    Every x is (B, D), or (B, ...) with D numbers each; t is a scalar or (B,).
     """
 
     def __init__(self, means, covariances, weights=None, schedule: Schedule | None = None):
@@ -45,31 +50,30 @@ class GaussianMixture:
             came = f"shape {covariances.shape}"
             raise ValueError(f"covariances must be a number, (K,) or (K, D, D), got {came}")
         self.means, self.covariances, self.weights = means, covariances, weights
-        self.schedule = schedule if schedule is None else checked(schedule, "GaussianMixture")
+        self.schedule = schedule if schedule is None else checked(schedule)
         self.shape = (D,)  # of one example, as networks say it
         self._variances, self._axes = np.linalg.eigh(covariances)  # K D and K D D
         symmetric = np.allclose(covariances, covariances.swapaxes(1, 2))
         if not symmetric or np.any(self._variances <= 0):
             raise ValueError("covariances must be symmetric and positive definite")
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, n: int, rng: Generator) -> ndarray:
         """n fresh points: (n, D)."""
-        rng = generator(rng, "GaussianMixture.sample")
-        component = rng.choice(len(self.weights), size=n, p=self.weights)
+        component = arguments.generator(rng).choice(len(self.weights), size=n, p=self.weights)
         std = np.sqrt(self._variances[component])
         along = std * rng.standard_normal(std.shape)
         return self.means[component] + np.einsum("bde,be->bd", self._axes[component], along)
 
-    def log_prob(self, x: np.ndarray, t=0.0) -> np.ndarray:
+    def log_prob(self, x: ndarray, t=0.0) -> ndarray:
         """Exact log density of x_t: (B,) nats."""
         return np.logaddexp.reduce(self._components(x, t)[0], axis=-1)
 
-    def score(self, x: np.ndarray, t=0.0) -> np.ndarray:
+    def score(self, x: ndarray, t=0.0) -> ndarray:
         """Gradient of log_prob with respect to x, shaped like x."""
         joint, offset, variances, _ = self._components(x, t)
         return _like(x, self._expect(joint, -offset / variances))
 
-    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+    def denoise(self, x: ndarray, t) -> ndarray:
         """E[clean | x_t], shaped like x: the best answer any network could give."""
         joint, offset, variances, alpha = self._components(x, t)
         gain = alpha[..., None] * self._variances / variances  # how much of an offset is signal
@@ -79,8 +83,8 @@ class GaussianMixture:
     def _components(self, x, t):
         """Of each component: log weight + log density (B, K), offsets and variances; and alpha.
 
-        Offsets in its axes are (B, K, D), variances too, or (1, K, D) for one t; alpha is (B or 1,
-        1).
+        Offsets in its axes are (B, K, D), variances too, or (1, K, D) for one t; alpha is (B, 1),
+        or (1, 1).
         """
         if self.schedule is None and np.any(np.asarray(t) != 0):
             knows = "this mixture was made without a schedule: it only knows t = 0"
@@ -106,18 +110,17 @@ class GaussianMixture:
 class IdealDenoiser:
     """The perfect network of a finite data set: E[clean | x_t] if that is one of the N points.
 
-    Sampling with it can only return the points themselves: what perfect memory looks like. points:
-    (N, ...).
+    Sampling with it can only return the points (N, ...) themselves: what perfect memory looks like.
     """
 
-    def __init__(self, points: np.ndarray, schedule: Schedule):
-        self.points, self.schedule = np.asarray(points), checked(schedule, "IdealDenoiser")
+    def __init__(self, points: ndarray, schedule: Schedule):
+        self.points, self.schedule = np.asarray(points), checked(schedule)
         if not len(self.points):
             raise ValueError("points: expected one or more, got none")
         self.shape = self.points.shape[1:]
         self._flat = _rows(self.points)  # N D
 
-    def posterior(self, x: np.ndarray, t) -> np.ndarray:
+    def posterior(self, x: ndarray, t) -> ndarray:
         """Probability of each point given x_t: (B, N). At t = 0 it is the nearest point's."""
         flat = _rows(x)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
@@ -128,7 +131,7 @@ class IdealDenoiser:
         closeness -= closeness.max(-1, keepdims=True)  # before a sigma near 0 divides it
         return _softmax(closeness / np.maximum(sigma**2, 1e-300))
 
-    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+    def denoise(self, x: ndarray, t) -> ndarray:
         """The average of the points under `posterior`, shaped like x."""
         return _like(x, self.posterior(x, t) @ self._flat)
 
@@ -136,19 +139,19 @@ class IdealDenoiser:
 class EnumerableWorld:
     """All binary strings of length L, each with its probability: every answer is a sum.
 
-    log p(x) = coupling * (neighbours that agree) + mirror * (pairs i, L-1-i that agree) + parity *
-    (an even number of ones) + field * (number of ones) - log Z. Neighbours are the short memory
-    that a Markov chain can have (an Ising chain); the mirror ties the last symbol to the first,
-    which it cannot; the parity makes all symbols together say something about each one, which no
-    pair does. All four 0: fair coins.
+    log p(x) = coupling * (neighbours that agree) + mirror * (pairs i, L-1-i that agree)
+             + parity * (an even number of ones) + field * (number of ones) - log Z
+
+    Neighbours are the short memory that a Markov chain can have (an Ising chain); the mirror ties
+    the last symbol to the first, which it cannot; the parity makes all symbols together say
+    something about each one, which no pair does. All four 0: fair coins.
 
     strings (2^L, L) holds every string, in counting order, and probabilities (2^L,) the probability
     of each.
     """
 
     def __init__(self, length: int = 8, coupling=0.4, mirror=1.0, parity=1.0, field=-0.2):
-        if not 1 <= length <= 16:
-            raise ValueError(f"length must lie in 1 .. 16 to be enumerated, got {length}")
+        arguments.whole(1, 16, length=length)
         self.length, self.coupling, self.mirror = length, coupling, mirror
         self.parity, self.field = parity, field
         self._places = np.arange(length)[::-1]  # of the binary digits, the first symbol's on top
@@ -160,7 +163,7 @@ class EnumerableWorld:
         self._log_probabilities = log_weight - np.logaddexp.reduce(log_weight)
         self.probabilities = np.exp(self._log_probabilities)
 
-    def index(self, x: np.ndarray) -> np.ndarray:
+    def index(self, x: ndarray) -> ndarray:
         """Which row of `strings` each of x (B, L) is: (B,)."""
         x = np.asarray(x)
         if np.shape(x)[1:] != (self.length,) or not np.isin(x, (0, 1)).all():
@@ -168,20 +171,19 @@ class EnumerableWorld:
             raise ValueError(f"x must hold 0 and 1 in shape (B, {self.length}), got {came}")
         return x.astype(np.int64) @ (1 << self._places)
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of strings (B, L): (B,) nats."""
         return self._log_probabilities[self.index(x)]
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, n: int, rng: Generator) -> ndarray:
         """n fresh strings: (n, L)."""
-        rng = generator(rng, "EnumerableWorld.sample")
-        return rng.choice(self.strings, size=n, p=self.probabilities)
+        return arguments.generator(rng).choice(self.strings, size=n, p=self.probabilities)
 
     def entropy(self) -> float:
         """Nats per string: the loss that no model can beat."""
         return float(-self.probabilities @ self._log_probabilities)
 
-    def conditionals(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def conditionals(self, x: ndarray, known: ndarray) -> ndarray:
         """log p(x_i = v | the known symbols) for every position and v = 0, 1: (B, L, 2) nats.
 
         x: (B, L), read only where known (bool, (B, L) or (L,)) is true; there the answer is log 1
@@ -196,7 +198,7 @@ class EnumerableWorld:
         with np.errstate(divide="ignore"):
             return np.log(mass) - np.log(mass.sum(-1, keepdims=True))
 
-    def _mass(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def _mass(self, x: ndarray, known: ndarray) -> ndarray:
         """Probability of what is known together with x_i = v: (B, L, 2)."""
         ones = self.strings.astype(np.float64)  # 2^L L
         ones_missed = (known & (x == 1)) @ (1 - ones).T
@@ -205,7 +207,7 @@ class EnumerableWorld:
         weights = agrees * self.probabilities
         return np.stack([weights @ (1 - ones), weights @ ones], axis=-1)
 
-    def chain_rule(self, x: np.ndarray, order: Sequence[int] | None = None) -> np.ndarray:
+    def chain_rule(self, x: ndarray, order: Sequence[int] | None = None) -> ndarray:
         """log p of each symbol given those before it in `order`: (B, L) nats.
 
         Any order sums to log_prob(x).

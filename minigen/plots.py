@@ -1,8 +1,7 @@
-"""Figures and animations in one quiet style: readable in grey, safe for colour-blind readers, one
-colour a family.
+"""Figures and animations in one quiet style, in grey too and for colour-blind readers.
 
-Functions return a matplotlib Figure, or a GIF that moves where a notebook shows it; nothing needs a
-display.
+Each family has its own colour. Functions return a matplotlib Figure, or a GIF that moves where a
+notebook shows it; nothing needs a display.
 """
 
 import base64
@@ -14,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy import ndarray
 from PIL import Image
 
 AUTOREGRESSIVE = "#1b4f91"  # dark blue: dark grey in print
@@ -44,9 +44,7 @@ _LOOK = {
 
 
 def style():
-    """The course's style, for figures made with matplotlib directly: `with plots.style(): figure,
-    axes = ...`.
-    """
+    """The course's style, for what matplotlib draws in a block: `with plots.style(): ...`."""
     return matplotlib.rc_context(_LOOK)
 
 
@@ -60,14 +58,13 @@ class Picture(Figure):
 
 
 def image_grid(
-    images: np.ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75
+    images: ndarray, columns=10, titles: Sequence[str] = (), limits=None, size=0.75
 ) -> Figure:
-    """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, `size` inches each,
-    with a thin frame.
+    """Images (N, Y, X), (N, 1, Y, X) or in colour (N, 3, Y, X) side by side, thinly framed.
 
-    `limits` are the values shown white and black, by default the lowest and the highest of all the
-    images together; for photographs, in which light is high, the other way round: (1, -1). The
-    figure's `savefig` writes a file.
+    Each is `size` inches wide. `limits` are the values shown white and black, by default the lowest
+    and the highest of all the images together; for photographs, in which light is high, the other
+    way round: (1, -1). The figure's `savefig` writes a file.
     """
     pixels = _pixels(images, limits)
     columns = min(len(pixels), columns)
@@ -90,10 +87,10 @@ def image_grid(
 def curves(
     lines: Mapping, xlabel: str, ylabel: str, colours: Mapping | None = None, **settings
 ) -> Figure:
-    """Lines with a legend: `curves({"loss": losses}, "step", "nats")`; a value is y, (x, y) or (x,
-    y, standard error).
+    """Lines with a legend: `curves({"loss": losses}, "step", "nats")`.
 
-    `settings` go to matplotlib's `Axes.set`: title="...", yscale="log", xlim=(0, 1), ...
+    A line is y, (x, y) or (x, y, standard error). `settings` go to matplotlib's `Axes.set`:
+    title="...", yscale="log", xlim=(0, 1), ...
     """
     with style():
         figure = Picture()
@@ -111,7 +108,8 @@ def curves(
 
 
 class GIF(bytes):
-    """The bytes of an animated GIF, which a notebook shows moving;
+    """The bytes of an animated GIF, which a notebook shows moving.
+
     `Path("walk.gif").write_bytes(gif)` keeps it.
     """
 
@@ -125,12 +123,11 @@ class GIF(bytes):
         return f"<GIF of {len(self) / 1000:.0f} kB>"
 
 
-def gif(frames: Iterable[np.ndarray | Figure], seconds: float = 4.0, colours: int = 32) -> GIF:
-    """One GIF of figures or of uint8 arrays (Y, X) or (Y, X, 3) of equal size; the last frame is
-    held for a second.
+def gif(frames: Iterable[ndarray | Figure], seconds: float = 4.0, colours: int = 32) -> GIF:
+    """One GIF of figures, or of uint8 arrays (Y, X) or (Y, X, 3), of equal size.
 
-    The time between frames is equal: seconds / frames, rounded to the hundredths that a GIF knows,
-    at least two.
+    The last frame is held for a second. The time between frames is equal: seconds / frames, rounded
+    to the hundredths that a GIF knows, at least two.
     """
     pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in frames]
     if not pictures:
@@ -168,9 +165,7 @@ def animate(
     size: tuple[float, float] = (3.2, 3.4),
     colours: int = 32,
 ) -> GIF:
-    """A walk as a GIF: each state is drawn by `draw(axes, state)` on fresh axes, its label above
-    it.
-    """
+    """A walk as a GIF: each state drawn by `draw(axes, state)` on fresh axes, below its label."""
 
     def frames() -> Iterable[Figure]:
         for index, state in enumerate(states):
@@ -186,14 +181,12 @@ def animate(
 
 
 def points(
-    colour: str = DIFFUSION, limit: float = 3.0, background: np.ndarray | None = None
+    colour: str = DIFFUSION, limit: float = 3.0, background: ndarray | None = None
 ) -> Callable:
-    """A `draw` for `animate`: 2-D points (N, 2) in a square from -limit to limit, over a quiet
-    cloud of data.
-    """
+    """A `draw` for `animate`: points (N, 2) in [-limit, limit]^2, over a quiet cloud of data."""
     span = (-limit, limit)
 
-    def draw(axes: Axes, state: np.ndarray) -> None:
+    def draw(axes: Axes, state: ndarray) -> None:
         if background is not None:
             axes.plot(*np.asarray(background).T, ".", color=QUIET, markersize=2)
         axes.plot(*np.asarray(state).T, ".", color=colour, markersize=3)
@@ -206,7 +199,7 @@ def points(
 def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
     """A `draw` for `animate`: images as for `image_grid`, in one mosaic with thin borders."""
 
-    def draw(axes: Axes, state: np.ndarray) -> None:
+    def draw(axes: Axes, state: ndarray) -> None:
         pixels = _pixels(state, limits)
         zoom = -(-32 // pixels.shape[1])  # enlarged, so that a border of one pixel is thin
         pixels = pixels.repeat(zoom, axis=1).repeat(zoom, axis=2)
@@ -224,7 +217,7 @@ def tiles(columns: int, limits: tuple[float, float] = (-1, 1)) -> Callable:
     return draw
 
 
-def _pixels(images: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
+def _pixels(images: ndarray, limits: tuple[float, float] | None) -> ndarray:
     """Images (N, Y, X) or (N, 1 or 3, Y, X) as red, green and blue in 0..1, (N, Y, X, 3)."""
     images = np.asarray(images, dtype=np.float64)
     shape = images.shape
@@ -243,7 +236,7 @@ def _pixels(images: np.ndarray, limits: tuple[float, float] | None) -> np.ndarra
     return np.moveaxis(light if is_coloured else light.repeat(3, axis=1), 1, -1)
 
 
-def _drawn(frame: np.ndarray | Figure) -> np.ndarray:
+def _drawn(frame: ndarray | Figure) -> ndarray:
     if not isinstance(frame, Figure):
         return np.asarray(frame)
     canvas = FigureCanvasAgg(frame)
@@ -256,9 +249,8 @@ def thumbnail(picture: bytes, width: int) -> bytes:
     image = Image.open(io.BytesIO(picture))
     image.seek(getattr(image, "n_frames", 1) - 1)
     image = image.convert("RGB")
-    image = image.resize(
-        (width, round(width * image.height / image.width)), Image.Resampling.LANCZOS
-    )
+    size = (width, round(width * image.height / image.width))
+    image = image.resize(size, Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -15,13 +15,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
+from minigen import arguments
+
+PREDICTIONS = ("velocity", "noise", "clean")  # what the output of a network may mean
 # Where alpha reaches 0 (`flow` at t = 1) no signal is left to divide by: a divisor stops here.
 SMALLEST_ALPHA = 1e-5
 MOST_STEPS = 1_000_000  # of a grid: more would fill the memory before they did any good
 
 
-def spread(coefficient: np.ndarray, x: np.ndarray) -> np.ndarray:
+def spread(coefficient: ndarray, x: ndarray) -> ndarray:
     """A scalar or (B,) coefficient as an array that multiplies x (B, ...), in the dtype of x."""
     coefficient, shape = np.asarray(coefficient), x.shape
     if not np.issubdtype(x.dtype, np.floating):
@@ -54,36 +59,43 @@ class Schedule:
             message = f"{self} does not end in noise: at t = 1 the signal still has {still}"
             warnings.warn(message, UserWarning, stacklevel=3)
 
-    def alpha(self, t) -> np.ndarray:
+    def alpha(self, t) -> ndarray:
         """What multiplies the clean signal at time t."""
         return self._alpha(_time(t))
 
-    def sigma(self, t) -> np.ndarray:
+    def sigma(self, t) -> ndarray:
         """Standard deviation of the noise at time t."""
         return self._sigma(_time(t))
 
-    def alpha_bar(self, t) -> np.ndarray:
+    def positive_sigma(self, t) -> ndarray:
+        """sigma(t), to divide by: ValueError where there is no noise."""
+        sigma = self.sigma(t)
+        if not np.all(sigma > 0):
+            raise ValueError(f"at t = {t} there is no noise to step from: start at a later time")
+        return sigma
+
+    def alpha_bar(self, t) -> ndarray:
         """alpha^2, the papers' product of (1 - beta) (DDPM eq. 4)."""
         return self.alpha(t) ** 2
 
-    def log_snr(self, t) -> np.ndarray:
+    def log_snr(self, t) -> ndarray:
         """log alpha^2 / sigma^2, nats: inf where there is no noise (t = 0), -inf without signal."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return 2 * (np.log(self.alpha(t)) - np.log(self.sigma(t)))
 
-    def f(self, t) -> np.ndarray:
+    def f(self, t) -> ndarray:
         """Drift d log alpha / dt of the forward equation dx = f x dt + g dw (Song et al. eq. 5)."""
         return _slope(self.alpha, t) / np.maximum(self.alpha(t), SMALLEST_ALPHA)
 
-    def g2(self, t) -> np.ndarray:
+    def g2(self, t) -> ndarray:
         """Squared diffusion g^2: what d sigma^2 / dt is more than the drift alone would make it."""
         return _slope(lambda s: self.sigma(s) ** 2, t) - 2 * self.f(t) * self.sigma(t) ** 2
 
-    def slopes(self, t) -> tuple[np.ndarray, np.ndarray]:
+    def slopes(self, t) -> tuple[ndarray, ndarray]:
         """d alpha / dt and d sigma / dt."""
         return _slope(self.alpha, t), _slope(self.sigma, t)
 
-    def scale(self, t) -> np.ndarray:
+    def scale(self, t) -> ndarray:
         """Standard deviation of x_t for data of variance 1: 1 where alpha^2 + sigma^2 = 1."""
         return np.hypot(self.alpha(t), self.sigma(t))
 
@@ -92,34 +104,32 @@ class Schedule:
         """Standard deviation to start sampling with, `scale` at t = 1 (1 for all but exploding)."""
         return float(self.scale(1.0))
 
-    def grid(self, steps: int) -> np.ndarray:
+    def grid(self, steps: int) -> ndarray:
         """The times t_i = i / steps of a discrete chain, i = 0 .. steps: (steps + 1,)."""
-        if not 1 <= steps <= MOST_STEPS or steps % 1:
-            expected = f"a whole number from 1 to {MOST_STEPS:,}"
-            raise ValueError(f"steps must be {expected}, got {steps}")
+        arguments.whole(1, MOST_STEPS, steps=steps)
         return np.arange(steps + 1) / steps
 
-    def betas(self, steps: int) -> np.ndarray:
+    def betas(self, steps: int) -> ndarray:
         """beta_i = 1 - alpha_bar(t_i) / alpha_bar(t_(i-1)), i = 1 .. steps (DDPM eq. 2)."""
         alpha_bar = self.alpha_bar(self.grid(steps))
         return 1 - alpha_bar[1:] / alpha_bar[:-1]
 
-    def time(self, log_snr) -> np.ndarray:
+    def time(self, log_snr) -> ndarray:
         """The t at which the log-SNR has a given value, by bisection: the log-SNR only falls."""
         t = np.full(np.shape(log_snr), 0.5)
         for step in 0.5 ** np.arange(2, 60):
             t = np.where(self.log_snr(t) > log_snr, t + step, t - step)
         return t
 
-    def noisy(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+    def noisy(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha clean + sigma noise (DDPM eq. 4); clean, noise (B, ...), t scalar or (B,)."""
         return spread(self.alpha(t), clean) * clean + spread(self.sigma(t), clean) * noise
 
-    def scaled(self, x_t: np.ndarray, t) -> np.ndarray:
+    def scaled(self, x_t: ndarray, t) -> ndarray:
         """x_t / scale: what a network is shown, of variance near 1 at every t if the data's is."""
         return spread(1 / self.scale(t), x_t) * x_t
 
-    def target(self, clean: np.ndarray, noise: np.ndarray, t, predict: str) -> np.ndarray:
+    def target(self, clean: ndarray, noise: ndarray, t, predict: str) -> ndarray:
         """What a network learns to output: "noise", "clean" or "velocity".
 
         As t runs, x_t / scale = cos(angle) clean + sin(angle) noise with tan(angle) = sigma /
@@ -132,7 +142,7 @@ class Schedule:
         velocity = spread(cos, clean) * noise - spread(sin, clean) * clean
         return _choose(predict, noise=noise, clean=clean, velocity=velocity)
 
-    def clean_from(self, t, predict: str) -> tuple[np.ndarray, np.ndarray]:
+    def clean_from(self, t, predict: str) -> tuple[ndarray, ndarray]:
         """The two numbers a, b of clean = a x_t + b output: `target` and `noisy`, solved for clean.
 
         From "noise" b is -sigma / alpha: where little signal is left, an error of the network
@@ -148,12 +158,12 @@ class Schedule:
             velocity=(alpha / scale**2, -sigma / scale),
         )
 
-    def clean(self, output: np.ndarray, x_t: np.ndarray, t, predict: str) -> np.ndarray:
+    def clean(self, output: ndarray, x_t: ndarray, t, predict: str) -> ndarray:
         """The clean thing that an output of the network means, shaped like x_t."""
         of_x, of_output = self.clean_from(t, predict)
         return spread(of_x, x_t) * x_t + spread(of_output, x_t) * output
 
-    def fresh_noise(self, now, after) -> np.ndarray:
+    def fresh_noise(self, now, after) -> ndarray:
         """Share of the noise variance at `now` that was added since the earlier `after`: in [0, 1].
 
         sigma^2(now | after) / sigma^2(now) = 1 - SNR(now) / SNR(after) (Kingma et al. 2021,
@@ -161,17 +171,15 @@ class Schedule:
         """
         return -np.expm1(np.minimum(self.log_snr(now) - self.log_snr(after), 0))
 
-    def posterior(self, clean: np.ndarray, x_t: np.ndarray, now, after) -> tuple:
+    def posterior(self, clean: ndarray, x_t: ndarray, now, after) -> tuple:
         """Mean (like x_t) and variance (scalar or (B,)) of q(x_after | x_now, clean), after < now.
 
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta
         tilde.
         """
-        if np.any(self.sigma(now) == 0):
-            raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
         fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
-        of_x = self.alpha(now) * before / (self.alpha(after) * self.sigma(now) ** 2)
+        of_x = self.alpha(now) * before / (self.alpha(after) * self.positive_sigma(now) ** 2)
         mean = spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t
         return mean, before * fresh
 
@@ -187,7 +195,7 @@ class _Preserving(Schedule):
 
     def _sigma(self, t):
         minus_sigma2 = np.expm1(2 * self._log_alpha(t))  # alpha^2 - 1, exact where alpha is near 1
-        return np.sqrt(0.0 - minus_sigma2)
+        return np.sqrt(0.0 - minus_sigma2)  # 0.0 - x, for -x would be -0 at t = 0
 
 
 @dataclass(frozen=True)
@@ -284,24 +292,35 @@ class flow(Schedule):
         return t * 1.0
 
 
-def checked(schedule: Schedule, caller: str) -> Schedule:
+def checked(schedule: Schedule) -> Schedule:
     """The schedule itself, or an error that says what came instead."""
     if not isinstance(schedule, Schedule):
-        called = "; call the class: cosine()" if isinstance(schedule, type) else ""
+        called = "; call the class" if isinstance(schedule, type) else ""
         expected = "expected a noise schedule such as schedules.cosine()"
-        raise TypeError(f"{caller}: schedule is {schedule!r}, {expected}{called}")
+        raise TypeError(f"schedule: {expected}, got {schedule!r}{called}")
     return schedule
+
+
+# -- random times ---------------------------------------------------------------------------------
+
+
+def even_draws(n: int, rng: Generator) -> ndarray:
+    """n numbers in [0, 1), each alike likely to lie anywhere, but spread evenly: (n,).
+
+    A mean over them, such as a loss over random times, is less noisy than over n draws.
+    """
+    return (rng.random() + np.arange(n) / n) % 1
 
 
 # -- normal densities ----------------------------------------------------------------------------
 
 
-def log_normal(x: np.ndarray, mean, std) -> np.ndarray:
+def log_normal(x: ndarray, mean, std) -> ndarray:
     """log N(x; mean, std^2), each number for itself: shaped like x, nats."""
     return -(((x - mean) / std) ** 2) / 2 - np.log(std * math.sqrt(2 * math.pi))
 
 
-def log_normal_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def log_normal_mass(low: ndarray, high: ndarray) -> ndarray:
     """log of the mass of N(0, 1) between low and high, also where the mass is 0 in float64."""
     flip = low + high > 0  # the mirror image in the lower tail keeps its digits
     low, high = np.where(flip, -high, low), np.where(flip, -low, high)
@@ -309,7 +328,7 @@ def log_normal_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return log_high + np.log1p(-np.exp(_log_normal_cdf(low) - log_high))
 
 
-def _log_normal_cdf(z: np.ndarray) -> np.ndarray:
+def _log_normal_cdf(z: ndarray) -> ndarray:
     """log Phi(z); below -20 by its asymptotic series (Abramowitz & Stegun 26.2.12)."""
     near, far = np.maximum(z, -20), np.minimum(z, -20)
     twice = np.vectorize(math.erfc, otypes=[float])(-near / math.sqrt(2))
@@ -321,18 +340,17 @@ def _log_normal_cdf(z: np.ndarray) -> np.ndarray:
 # -- shared --------------------------------------------------------------------------------------
 
 
-def _time(t) -> np.ndarray:
+def _time(t) -> ndarray:
     t = np.asarray(t, dtype=np.complex128 if np.iscomplexobj(t) else np.float64)
     if not np.all((t.real >= 0) & (t.real <= 1)):
         raise ValueError(f"t must lie in [0, 1], got {t}")
     return t
 
 
-def _slope(function, t) -> np.ndarray:
+def _slope(function, t) -> ndarray:
     return function(np.asarray(t, dtype=np.float64) + 1e-30j).imag / 1e-30
 
 
 def _choose(predict: str, **meanings):
-    if predict not in meanings:
-        raise ValueError(f"predict must be one of {list(meanings)}, got {predict!r}")
+    arguments.one_of(meanings, predict=predict)
     return meanings[predict]

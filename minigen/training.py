@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn
+from minigen import arguments, nn
 from minigen.optim import EMA, AdamW, Optimizer, warmup_cosine
 
 BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{remaining}{postfix}]"
@@ -31,8 +33,8 @@ def train_step(model, batch, optimizer, rng, max_norm=None) -> float:
 
 
 def train(
-    model, batches: Iterable[np.ndarray], steps: int | None = None,
-    optimizer: Optimizer | None = None, rng: np.random.Generator | None = None, *,
+    model, batches: Iterable[ndarray], steps: int | None = None,
+    optimizer: Optimizer | None = None, rng: Generator | None = None, *,
     seconds: float | None = None, learning_rate: Callable[[float], float] | None = None,
     max_norm: float | None = None, ema: EMA | None = None, start: int = 0, progress: bool = True,
 ) -> Iterator[tuple[int, float]]:  # fmt: skip
@@ -62,24 +64,25 @@ def train(
         FloatingPointError: naming the step and what was not finite (batch, loss, or the parameter
             whose gradient); the parameters are those of the step before.
     """
-    check_budget("train", steps, seconds)
+    check_budget(steps, seconds)
+    arguments.generator(rng)
     if not isinstance(optimizer, Optimizer):
         came = type(optimizer).__name__
-        raise TypeError(f"train: optimizer is {came}, expected one of SGD, Adam, AdamW")
-    check_generator("train", rng)
+        raise TypeError(f"optimizer: expected one of SGD, Adam, AdamW, got {came}")
     if start < 0 or (start and steps is None):
-        expected = "expected a number of steps, with steps (a time cannot be continued)"
-        raise ValueError(f"train: start={start}: {expected}")
+        expected = "a number of steps, with steps= (a time cannot be continued)"
+        raise ValueError(f"start: expected {expected}, got {start}")
 
     def loop():
         begin, state = time.perf_counter(), rng.bit_generator.state
-        total = seconds if steps is None else steps
-        with progress_bar(total, "s" if steps is None else "step", not progress) as bar:
+        timed = steps is None
+        total = seconds if timed else steps
+        with progress_bar(total, "s" if timed else "step", not progress) as bar:
             for step, batch in enumerate(itertools.islice(batches, start, None), start + 1):
                 if start and step == start + 1 and rng.bit_generator.state != state:
                     own = "so start cannot skip them: give them their own"
                     raise ValueError(f"train: batches draw from `rng`, {own}")
-                done = time.perf_counter() - begin if steps is None else step - 1
+                done = time.perf_counter() - begin if timed else step - 1
                 if done >= total:
                     return
                 with interrupts() as interrupt, naming(step):
@@ -92,7 +95,7 @@ def train(
                 elapsed = time.perf_counter() - begin
                 speed = f"loss {loss:.4f}, {(step - start) / elapsed:.1f} steps/s"
                 bar.set_postfix_str(speed, refresh=False)
-                bar.update((min(elapsed, total) if steps is None else step) - bar.n)
+                bar.update((min(elapsed, total) if timed else step) - bar.n)
                 yield step, loss
                 if interrupt.came:
                     return
@@ -103,17 +106,11 @@ def train(
 # -- the guards ------------------------------------------------------------------------------------
 
 
-def check_budget(who: str, steps: int | None, seconds: float | None) -> None:
+def check_budget(steps: int | None, seconds: float | None) -> None:
     given = [budget for budget in (steps, seconds) if budget is not None]
     if len(given) != 1 or not 0 < given[0] < math.inf:
         came = f"got steps={steps}, seconds={seconds}"
-        raise ValueError(f"{who}: give steps or seconds, one positive number; {came}")
-
-
-def check_generator(who: str, rng) -> None:
-    if not isinstance(rng, np.random.Generator):
-        came = type(rng).__name__
-        raise TypeError(f"{who}: rng is {came}, expected a numpy.random.Generator")
+        raise ValueError(f"give steps or seconds, one positive number; {came}")
 
 
 def refuse_not_finite(name: str, *values) -> None:
@@ -174,7 +171,7 @@ def progress_bar(total: float, unit: str, disable: bool = False):
 
 def fit(
     model, batches: Iterable, *, steps: int | None = None, seconds: float | None = None, lr: float,
-    rng: np.random.Generator, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.1,
+    rng: Generator, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.1,
     decay: float = 0.998, max_norm: float = 1.0, progress: bool = True,
 ) -> tuple[list[float], EMA]:  # fmt: skip
     """AdamW, warm-up and cosine up to `lr`, clipping, a moving average: losses and average.
@@ -188,8 +185,6 @@ def fit(
         betas, weight_decay: of AdamW.
         decay: of the moving average.
     """
-    check_budget("fit", steps, seconds)
-    check_generator("fit", rng)
     parameters = nn.parameters(model)
     optimizer = AdamW(parameters, lr, betas=betas, weight_decay=weight_decay)
     ema, losses = EMA(parameters, decay), []

@@ -294,10 +294,10 @@ def test_what_is_known_stays_and_known_blocks_cost_nothing():
         (lambda m, r: m.loss(np.zeros((2, 5), int), r), ValueError, "whole blocks.* got 5, in"),
         (lambda m, r: m.loss(np.zeros((2, 8), int), r), ValueError, "8 positions, .*context is 6"),
         (lambda m, r: m.bound(np.zeros((0, 6), int), r), ValueError, "got 0"),
-        (lambda m, r: m.loss(np.array([[0, 3]]), r), IndexError, r"tokens in 0\.\.2"),
+        (lambda m, r: m.loss(np.array([[0, 3]]), r), IndexError, r"integers in 0\.\.2"),
         (lambda m, r: m.sample(2, r, length=7), ValueError, "length: .*got 7, in blocks of 2"),
         (lambda m, r: m.sample(2, r, length=0), ValueError, "length: .*got 0"),
-        (lambda m, r: m.sample(2, r, steps=3), ValueError, r"steps: .* 1 \.\. 2.* got 3"),
+        (lambda m, r: m.sample(2, r, steps=3), ValueError, r"steps: .* 1\.\.2, got 3"),
         (lambda m, r: m.sample(2, r, steps=0), ValueError, "steps: .*got 0"),
         (lambda m, r: m.sample(2, r, counts=[1]), ValueError, "counts: "),
         (
@@ -306,7 +306,7 @@ def test_what_is_known_stays_and_known_blocks_cost_nothing():
             r"add up to \[1\]",  # of the last block, before any work
         ),
         (lambda m, r: m.sample(2, r, order="best"), ValueError, "order: .*'best'"),
-        (lambda m, r: m.sample(2, r, known=[0, 1, 2]), ValueError, r"known of shape \(1, 3\)"),
+        (lambda m, r: m.sample(2, r, known=[0, 1, 2]), ValueError, r"known \(1, 3\)"),
         (lambda m, r: m.sample(2, 0), TypeError, "expected a numpy"),
     ],
 )

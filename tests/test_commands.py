@@ -228,7 +228,7 @@ REFUSED = [
     (gpt, {}, ["--shape", "3", "3"], "16 tokens"),
     (unet, {}, ["--prompt", "a"], "--prompt does not apply to this DDPM"),
     (unet, {}, ["--temperature", "1"], "--temperature does not apply"),
-    (unet, {}, ["--method", "foo"], "method must be one of"),
+    (unet, {}, ["--method", "foo"], "method: expected one of"),
     (unet, {}, ["--label", "7", "--steps", "2"], "label"),
     (unet, {}, ["--out", "."], "--out: expected a file name.png"),
     (unet, {}, ["--out", "model.npz/a.png"], "--out"),

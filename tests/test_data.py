@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from minigen import data, evaluate
-from minigen.data import images, installed
+from minigen.data.files import images, installed
 
 FOLDER = Path(data.__file__).parent
 digits_module = sys.modules["minigen.data.digits"]
@@ -201,13 +201,13 @@ def test_a_sample_of_one_row_is_decoded():
     row = text.encode("example")
     assert text.decode(row[None]) == text.decode(row) == text.decode(list(row)) == "example"
     assert text.decode([]) == ""
-    for tokens, got in (
-        (np.stack([row, row]), r"shape \(2, 7\)"),
-        (row.astype(float), "float64"),
-        (3, r"shape \(\)"),
-        ("example", "<U7"),
+    for tokens, error, got in (
+        (np.stack([row, row]), ValueError, r"shape \(2, 7\)"),
+        (row.astype(float), TypeError, "float64"),
+        ("example", TypeError, "<U7"),
+        (data.digits(), TypeError, "Digits"),
     ):
-        with pytest.raises(ValueError, match=rf"decode: tokens must be integers .*{got}"):
+        with pytest.raises(error, match=rf"tokens: expected .*{got}"):
             text.decode(tokens)
 
 
@@ -683,25 +683,17 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (
-            lambda: data.batches(np.zeros(5), 6, RNG),
-            ValueError,
-            r"batch_size must lie in 1\.\.5 .*got 6",
-        ),
+        (lambda: data.batches(np.zeros(5), 6, RNG), ValueError, r"batch_size: .* in 1\.\.5, got 6"),
         (lambda: data.batches(np.zeros(0), 1, RNG), ValueError, "got 1"),
         (lambda: data.crops(np.zeros((2, 5)), 2, 1, RNG), ValueError, r"shape .*got \(2, 5\)"),
-        (
-            lambda: data.crops(np.zeros(5), 6, 1, RNG),
-            ValueError,
-            r"length must lie in 1\.\.5 .*got 6",
-        ),
-        (lambda: data.crops(np.zeros(5), 2, 0, RNG), ValueError, "batch_size .* got 0"),
+        (lambda: data.crops(np.zeros(5), 6, 1, RNG), ValueError, r"length: .* in 1\.\.5, got 6"),
+        (lambda: data.crops(np.zeros(5), 2, 0, RNG), ValueError, "batch_size: .* got 0"),
         (lambda: data.to_signed(np.zeros(3)), TypeError, "float64"),
         (lambda: data.to_signed(np.array([0, 17])), ValueError, r"0\.\.16, got 0\.\.17"),
         (lambda: data.to_levels(np.array([np.nan])), ValueError, "NaN"),
         (lambda: data.to_levels(np.arange(3)), TypeError, "floats .*got dtype int"),
-        (lambda: data.to_levels(np.zeros(3), 1), ValueError, r"2\.\.65536, got 1"),
-        (lambda: data.to_signed(np.zeros(3, int), 1), ValueError, r"2\.\.65536, got 1"),
+        (lambda: data.to_levels(np.zeros(3), 1), ValueError, r"levels: .* 2\.\.65536, got 1"),
+        (lambda: data.to_signed(np.zeros(3, int), 1), ValueError, r"levels: .* 2\.\.65536, got 1"),
         (lambda: data.image_files(".", size=0), ValueError, r"size .*got 0"),
         (lambda: data.image_files(".", levels=257), ValueError, r"levels .*got 257"),
         (lambda: data.series("rain"), ValueError, r"'air_passengers', 'co2', 'lynx'.* got 'rain'"),

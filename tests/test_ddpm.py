@@ -1,6 +1,8 @@
-"""DDPM: the chain against simulation and hand calculation, the bound term by term against closed forms.
+"""DDPM: the chain against simulation and hand calculation, the bound term by term against closed
+forms.
 
-Statistical tests use fixed seeds and allow 5 standard errors: a false alarm once in 1.7 million comparisons.
+Statistical tests use fixed seeds and allow 5 standard errors: a false alarm once in 1.7 million
+comparisons.
 """
 
 import concurrent.futures
@@ -23,14 +25,19 @@ def generator(seed=0):
 
 
 def assert_mean(draws, expected, allowed=0.0):
-    """The mean of independent draws (N, ...) is `expected`, up to 5 standard errors and what else is allowed."""
+    """The mean of independent draws (N, ...) is `expected`, up to 5 standard errors and what else
+    is allowed.
+    """
     draws = np.asarray(draws, np.float64)
     mean, error = draws.mean(axis=0), draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
     assert np.all(np.abs(mean - expected) <= 5 * error + allowed + 1e-12), (mean, expected, error)
 
 
 class Net:
-    """A network made of a NumPy function f(x, t, label) -> array; it remembers the labels it was given."""
+    """A network made of a NumPy function f(x, t, label) -> array.
+
+    It remembers the labels it was given.
+    """
 
     def __init__(self, function, shape=(1,), classes=None):
         self.function, self.shape, self.classes, self.labels = function, shape, classes, []
@@ -59,7 +66,7 @@ def gaussian(schedule, mean=0.4, variance=0.3):
     return oracles.GaussianMixture([[mean]], variance, schedule=schedule)
 
 
-# -- the chain ---------------------------------------------------------------------------------------------------------
+# -- the chain -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("schedule", [schedules.linear(steps=20, beta_end=0.6), schedules.cosine()])
@@ -107,11 +114,14 @@ def test_posterior_against_the_paper_and_against_the_simulated_chain():
         assert_mean(residual**2, variance)
 
 
-# -- the bound ---------------------------------------------------------------------------------------------------------
+# -- the bound -------------------------------------------------------------------------------------
 
 
 def gaussian_costs(schedule, T, x, mean, variance):
-    """The costs at x when the denoiser of N(mean, variance) is exact, by hand: prior, each of L_1 .. L_T-1, decoder."""
+    """The costs at x when the denoiser of N(mean, variance) is exact, by hand.
+
+    Prior, each of L_1 .. L_T-1, decoder.
+    """
 
     def squared_error(t):  # of the linear denoiser, over the noise
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
@@ -161,9 +171,11 @@ def test_the_bound_is_unbiased_in_times(times):
     )
 
 
-def test_on_gaussian_data_the_bound_stays_below_log_p_and_the_gap_tends_to_half_of_eulers_constant():
-    """With a perfect denoiser, sigma^2 ~ t and beta tilde, step i has a variance too small by (i - 1) / i: it costs
-    (i / (i - 1) - 1 - log(i / (i - 1))) / 2, and the sum over i is gamma / 2 = 0.2886 nats a dimension, at any T."""
+def test_on_gaussian_data_the_bound_stays_below_log_p_by_the_stated_gap():
+    """With a perfect denoiser, sigma^2 ~ t and beta tilde, step i has a variance too small by (i -
+    1) / i: it costs (i / (i - 1) - 1 - log(i / (i - 1))) / 2, and the sum over i is gamma / 2 =
+    0.2886 nats a dimension, at any T.
+    """
     schedule = schedules.variance_preserving()
     data, entropy = gaussian(schedule), 0.5 * math.log(2 * math.pi * math.e * 0.3)
 
@@ -270,7 +282,7 @@ def test_a_bound_worse_than_independent_pixels_is_reported_as_it_is():
     ).density
 
 
-# -- the loss ----------------------------------------------------------------------------------------------------------
+# -- the loss --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("predict", PREDICTIONS)
@@ -340,7 +352,10 @@ def test_the_loss_falls_and_samples_come_to_the_data():
 
 
 def moons(schedule, seed=0, **how):
-    """A DDPM with no argument but the schedule, after 1,500 steps of an MLP on two moons: 5 seconds."""
+    """A DDPM with no argument but the schedule, after 1,500 steps of an MLP on two moons.
+
+    5 seconds.
+    """
     rng = generator(seed)
     net = mg.networks.MLP((2,), rng=rng)
     ddpm, optimizer = DDPM(net, schedule, **how), mg.AdamW(nn.parameters(net), 2e-3)
@@ -358,8 +373,9 @@ def distance(ddpm, **how):
 
 
 def test_ddpm_works_as_it_comes():
-    """At most 0.3 in ten steps. Over three seeds the worst method gave 0.118, 0.126 and 0.12: no false alarm
-    is to be expected from another machine's rounding (15 times that spread)."""
+    """At most 0.3 in ten steps. Over three seeds the worst method gave 0.118, 0.126 and 0.12: no
+    false alarm is to be expected from another machine's rounding (15 times that spread).
+    """
     ddpm = moons(None)
     assert ddpm.predict == "velocity" and ddpm.schedule == schedules.cosine()
     for method in DDPM.METHODS:
@@ -371,7 +387,10 @@ def test_ddpm_works_as_it_comes():
     "name", ["linear", "cosine", "variance_preserving", "flow", "variance_exploding"]
 )
 def test_ddpm_works_as_it_comes_with_every_schedule(name):
-    """Largest of 2 to 5 seeds at 10 steps: 0.20, and heun with variance_exploding 0.31, at 20 steps 0.07."""
+    """Largest of 2 to 5 seeds at 10 steps.
+
+    0.20, and heun with variance_exploding 0.31, at 20 steps 0.07.
+    """
     for seed in (0, 1, 2):
         ddpm = moons(getattr(schedules, name)(), seed)
         for steps in (10, 20, 50):
@@ -409,7 +428,7 @@ def test_the_network_is_shown_data_of_one_variance(schedule):
     assert 0.5 < loss.item() < 3  # and so is what it should answer
 
 
-# -- predictions and samples -------------------------------------------------------------------------------------------
+# -- predictions and samples -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -492,7 +511,7 @@ def test_grey_level_predictions_stay_in_range():
     assert np.abs(ddpm.denoise(np.array([[3.0], [-3.0], [0.1]]), 0.5)).max() == 1
 
 
-# -- classes -----------------------------------------------------------------------------------------------------------
+# -- classes ---------------------------------------------------------------------------------------
 
 
 def class_net(schedule):
@@ -553,7 +572,7 @@ def test_a_model_says_in_one_line_what_it_is():
     assert "schedule=linear(" in text and "steps=50, predict='velocity'" in text
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 
 def oracle():
@@ -564,19 +583,23 @@ def oracle():
     "call, error, words",
     [
         (lambda d: DDPM(d.net, steps=1), ValueError, "steps"),
-        (lambda d: DDPM(d.net, steps=10.5), ValueError, "whole numbers.*steps=10.5"),
+        (lambda d: DDPM(d.net, steps=10.5), ValueError, r"steps: .*whole number.* got 10\.5"),
         (lambda d: DDPM(d.net, levels=1), ValueError, "levels"),
         (lambda d: DDPM(d.net, predict="score"), ValueError, "predict.*'score'"),
         (lambda d: DDPM(d.net, weighting="vlb"), ValueError, "weighting.*'vlb'"),
-        (lambda d: d.loss(np.zeros((3, 1), int), generator()), TypeError, "int64, expected floats"),
-        (lambda d: d.loss(np.zeros((3, 2)), generator()), ValueError, r"\(1,\), got \(3, 2\)"),
+        (
+            lambda d: d.loss(np.zeros((3, 1), int), generator()),
+            TypeError,
+            "expected floats.* got int64",
+        ),
+        (lambda d: d.loss(np.zeros((3, 2)), generator()), ValueError, r"\(1,\), got .*\(3, 2\)"),
         (lambda d: d.loss(np.zeros((0, 1)), generator()), ValueError, "one or more"),
         (
             lambda d: d.loss(np.zeros((3, 1)), generator(), np.array([0, 1, 2])),
             IndexError,
-            "below 2",
+            r"label: .* 0\.\.1, got",
         ),
-        (lambda d: d.sample(2, generator(), label=-1), IndexError, "below 2"),
+        (lambda d: d.sample(2, generator(), label=-1), IndexError, r"label: .* 0\.\.1, got"),
         (lambda d: d.sample(2, generator(), method="magic"), ValueError, "method.*'magic'"),
         (lambda d: d.sample(2, generator(), steps=0), ValueError, "steps"),
         (lambda d: d.sample(2, generator(), method="ddim", eta=1.5), ValueError, "eta"),
@@ -589,13 +612,17 @@ def oracle():
         (
             lambda d: DDPM(d.net, schedules.cosine),
             TypeError,
-            r"schedule.*call the class: cosine\(\)",
+            r"schedule: .*cosine\(\), got .*call the class",
         ),
-        (lambda d: DDPM(d.net, "cosine"), TypeError, "schedule is 'cosine'"),
-        (lambda d: d.loss(np.zeros((3, 1)), 0), TypeError, "rng is int 0, expected a numpy.random"),
-        (lambda d: d.bound(np.zeros((3, 1)), 0), TypeError, "rng is int 0"),
-        (lambda d: d.sample(2, 0), TypeError, "rng is int 0"),
-        (lambda d: d.sample(2, np.random), TypeError, "rng is module"),
+        (lambda d: DDPM(d.net, "cosine"), TypeError, "schedule: .* got 'cosine'"),
+        (
+            lambda d: d.loss(np.zeros((3, 1)), 0),
+            TypeError,
+            "rng: expected a numpy.random.* got int 0",
+        ),
+        (lambda d: d.bound(np.zeros((3, 1)), 0), TypeError, "rng: .* got int 0"),
+        (lambda d: d.sample(2, 0), TypeError, "rng: .* got int 0"),
+        (lambda d: d.sample(2, np.random), TypeError, "rng: .* got module"),
         (lambda d: d.sample(2, generator(), guidance_scale=3), ValueError, "without a label"),
         (lambda d: d.sample(2, generator(), method="heun", eta=0.5), ValueError, "eta=0.5.*'heun'"),
         (
@@ -604,11 +631,15 @@ def oracle():
             r"\(2, 1\), got .*3",
         ),
         (lambda d: d.sample(2, generator(), noise=np.zeros((2, 1), int)), ValueError, "int64"),
-        (lambda d: d.sample(2, generator(), steps=10**12), ValueError, "1,000,000"),
+        (lambda d: d.sample(2, generator(), steps=10**12), ValueError, "1000000, got"),
         (lambda d: d.sample(2, generator(), steps=2.5), ValueError, "whole number"),
         (lambda d: d.sample_walk(2, generator(), method="magic"), ValueError, "method"),  # at once
         (lambda d: oracle().denoise(np.zeros((1, 1)), 0.5, [1]), ValueError, "label.*oracle"),
-        (lambda d: oracle().sample(2, generator(), label=0), IndexError, "below 0"),
+        (
+            lambda d: oracle().sample(2, generator(), label=0),
+            ValueError,
+            "label: .* without classes",
+        ),
         (
             lambda d: oracle().loss(np.zeros((3, 1)), generator()),
             TypeError,
@@ -621,7 +652,7 @@ def test_bad_input_is_named(call, error, words):
         call(DDPM(class_net(schedules.cosine()), steps=100, predict="clean"))
 
 
-# -- digits ------------------------------------------------------------------------------------------------------------
+# -- digits ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.thorough

@@ -1,4 +1,7 @@
-"""evaluate: against hand calculation, closed forms and brute force; the sample metrics on failures made on purpose."""
+"""evaluate: against hand calculation, closed forms and brute force.
+
+The sample metrics on failures made on purpose.
+"""
 
 import math
 import tracemalloc
@@ -32,7 +35,7 @@ class Gaussian:
         return -0.5 * (z**2 + math.log(2 * math.pi) + 2 * math.log(self.std)).sum(axis=1)
 
 
-# -- bits per dimension ------------------------------------------------------------------------------------------------
+# -- bits per dimension ----------------------------------------------------------------------------
 
 
 def test_uniform_levels_cost_log2_17_bits_exactly():
@@ -73,7 +76,7 @@ def test_a_bound_is_marked_and_needs_rng():
 
     x = np.zeros((300, 8), dtype=int)
     for rng in (None, 0):
-        with pytest.raises(TypeError, match=f"rng: expected a numpy.random.Generator, got {rng}"):
+        with pytest.raises(TypeError, match=f"rng: expected a numpy.random.Generator.* {rng}"):
             evaluate.bits_per_dim(Bounded(), x, rng)
     bits = evaluate.bits_per_dim(Bounded(), x, np.random.default_rng(0))
     assert not bits.exact and str(bits).startswith("<= 1.000 ± 0.000 bits/dim")
@@ -138,7 +141,10 @@ def test_a_model_says_how_much_of_an_example_it_scores():
 
 
 def test_a_time_series_as_grey_levels_pays_for_the_values_it_scores():
-    """Counts in bins of 1: the values of an AR(9) are scored from the tenth on, densities or not."""
+    """Counts in bins of 1.
+
+    The values of an AR(9) are scored from the tenth on, densities or not.
+    """
     x = np.round(data.series("sunspots").values)
     model = LinearAR(9).fit(x)
     density = evaluate.bits_per_dim(model, x)
@@ -179,7 +185,7 @@ def test_a_few_long_examples_go_to_the_model_one_by_one(monkeypatch):
         assert sizes == expected
 
 
-# -- two samples -------------------------------------------------------------------------------------------------------
+# -- two samples -----------------------------------------------------------------------------------
 
 
 def brute_force(samples, real, k):
@@ -272,7 +278,8 @@ def test_sliced_wasserstein_of_a_shift():
     assert evaluate.sliced_wasserstein(x[::-1] + 0.7, x, rng) == pytest.approx(0.7)
     x, shift = rng.normal(size=(20, 5)), np.array([3.0, 0, 0, 4, 0])
     distance = evaluate.sliced_wasserstein(x + shift, x, rng, projections=20_000)
-    # E (shift . theta)^2 = |shift|^2 / D; relative error of the mean square sqrt(2 (D-1) / (D+2) / 20000) = 0.0076
+    # E (shift . theta)^2 = |shift|^2 / D; relative error of the mean square sqrt(2 (D-1) / (D+2) /
+    # 20000) = 0.0076
     assert distance == pytest.approx(
         5 / math.sqrt(5), rel=5 * 0.0076 / 2
     )  # false alarm: below 1e-6
@@ -301,7 +308,10 @@ def test_the_floor_of_the_protocol(digits):
 
 
 def test_each_failure_shows_in_some_metric_and_none_shows_them_all(digits):
-    """898 against 898, as in the published figures: whose recipes are not, so the bands are wide."""
+    """898 against 898, as in the published figures.
+
+    Whose recipes are not, so the bands are wide.
+    """
     rng = np.random.default_rng(0)
     images, labels = np.concatenate([digits.train, digits.test]) / 16, np.concatenate(digits[2:])
     order = rng.permutation(len(images))
@@ -350,7 +360,7 @@ def test_the_same_generator_gives_the_same_metrics(digits):
     assert first == second
 
 
-# -- forecasts ---------------------------------------------------------------------------------------------------------
+# -- forecasts -------------------------------------------------------------------------------------
 
 
 def gaussian_crps(mean, std, y):
@@ -401,7 +411,7 @@ def test_psnr_of_a_known_error():
     assert evaluate.psnr(clean, clean, peak=1) == math.inf
 
 
-# -- bad input ---------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 NAN = np.array([[np.nan, 0.0], [1, 1], [2, 2], [3, 3]])
 GOOD = np.eye(4, 2)
@@ -412,13 +422,9 @@ GOOD = np.eye(4, 2)
     [
         (lambda: evaluate.bits_per_dim(Gaussian(), np.zeros((0, 4))), ValueError, "x is empty"),
         (lambda: evaluate.one_nn_accuracy(GOOD, GOOD[:3]), ValueError, r"\(4, 2\) and \(3, 2\)"),
-        (lambda: evaluate.one_nn_accuracy(GOOD, NAN), ValueError, "NaN"),
+        (lambda: evaluate.one_nn_accuracy(GOOD, NAN), ValueError, "real: 1 missing or infinite"),
         (lambda: evaluate.precision_recall(GOOD[:0], GOOD), ValueError, r"\(0, 2\)"),
-        (
-            lambda: evaluate.precision_recall(GOOD, GOOD, k=4),
-            ValueError,
-            r"k must lie in 1\.\.3, got 4",
-        ),
+        (lambda: evaluate.precision_recall(GOOD, GOOD, k=4), ValueError, r"k: .* 1\.\.3, got 4"),
         (
             lambda: evaluate.nearest_training_distance(GOOD, np.zeros((4, 3))),
             ValueError,
@@ -437,26 +443,26 @@ GOOD = np.eye(4, 2)
         (
             lambda: evaluate.sliced_wasserstein(GOOD, GOOD, 0),
             TypeError,
-            "rng: expected a numpy.random.Generator, got 0",
+            "rng: expected a numpy.random.Generator.* got int 0",
         ),
         (
             lambda: evaluate.sample_metrics(*[np.eye(4, dtype=int)] * 3, 0),
             TypeError,
-            "rng: expected a numpy.random.Generator, got 0",
+            "rng: expected a numpy.random.Generator.* got int 0",
         ),
         (
             lambda: evaluate.Dequantized(Gaussian(), 0.1).bound(GOOD, None),
             TypeError,
-            "rng: expected a numpy.random.Generator, got None",
+            "rng: expected a numpy.random.Generator.* got NoneType",
         ),
         (lambda: evaluate.Dequantized(Gaussian(), 0), ValueError, "bin_width"),
-        (lambda: evaluate.crps(NAN, np.zeros(2)), ValueError, "NaN"),
+        (lambda: evaluate.crps(NAN, np.zeros(2)), ValueError, "paths: 1 missing or infinite"),
         (lambda: evaluate.crps(np.zeros((5, 3)), np.zeros(4)), ValueError, r"\(5, 3\) and \(4,\)"),
         (lambda: evaluate.crps(np.zeros((1, 3)), np.zeros(3)), ValueError, r"\(1, 3\)"),
         (
             lambda: evaluate.interval_coverage(np.zeros((5, 3)), np.zeros(3), level=90),
             ValueError,
-            "range",
+            "level: expected a number in",
         ),
         (lambda: evaluate.psnr(GOOD, GOOD[:2], peak=1), ValueError, r"\(4, 2\) and \(2, 2\)"),
     ],

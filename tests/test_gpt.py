@@ -302,21 +302,22 @@ def test_bad_tokens_are_refused_by_every_method():
         lambda x: gpt.sample(len(x), rng, prompt=x),
     )
     for method in methods:
-        with pytest.raises(TypeError, match="expected integer tokens"):
+        with pytest.raises(TypeError, match="expected integers"):
             method(np.zeros((2, 3)))
-        with pytest.raises(IndexError, match=r"tokens in 0\.\.4"):
+        with pytest.raises(IndexError, match=r"integers in 0\.\.4"):
             method(np.array([[0, 5]]))  # 5 is the start token: read, never written
         with pytest.raises(IndexError, match="-1"):
             method(np.array([[0, -1]]))
-        with pytest.raises(ValueError, match="at least one"):
-            method(np.zeros((2, 0), int))
         with pytest.raises(TypeError, match=r"shape \(L,\) or \(B, L\)"):
             method(np.zeros((1, 2, 3), int))
+    for method in methods[:4]:  # an empty prompt is none
+        with pytest.raises(ValueError, match="at least one"):
+            method(np.zeros((2, 0), int))
 
 
 def test_too_long_for_the_loss_or_the_maps_is_refused():
     gpt = small()
-    with pytest.raises(ValueError, match="8 columns, but the context is 6"):
+    with pytest.raises(ValueError, match=r"at most context \+ 1 = 7 columns, got shape \(2, 8\)"):
         gpt.loss(tokens((2, 8)))
     with pytest.raises(ValueError, match="7 positions, but its context is 6"):
         gpt.attention_maps(tokens((2, 7)))
@@ -346,7 +347,7 @@ def test_a_seed_is_no_generator(rng):
 @pytest.mark.parametrize("name", ["vocab_size", "context", "layers", "heads", "width"])
 def test_sizes_below_one_are_refused(name):
     sizes = {"vocab_size": 5, "context": 6, "layers": 1, "heads": 1, "width": 8, name: 0}
-    with pytest.raises(ValueError, match=f"{name}=0"):
+    with pytest.raises(ValueError, match=f"{name}: .* got 0"):
         mg.GPT(**sizes, rng=np.random.default_rng(0))
 
 

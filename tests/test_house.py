@@ -1,4 +1,7 @@
-"""The house rules, read from the sources: who imports whom, how long files are, no global randomness, no dead names."""
+"""The house rules, read from the sources.
+
+Who imports whom, how large files are, no global randomness, no names that nobody uses.
+"""
 
 import ast
 import io
@@ -16,15 +19,21 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "minigen"
 
 # From the ground up: a room imports only rooms that stand before it here.
-ROOMS = """randomness tensor kernels ops gradients nn networks optim data schedules oracles sampling models training
-evaluate plots checkpoints course compare""".split()
+ROOMS = """arguments tensor kernels ops gradients nn networks optim data schedules oracles sampling
+models training evaluate plots checkpoints course compare""".split()
 MODELS = "protocol markov linear made gpt masked block ddpm score".split()
-PLAIN_NUMPY = {"randomness", "schedules", "data", "oracles", "sampling"}
+PLAIN_NUMPY = {"arguments", "schedules", "data", "oracles", "sampling"}
 AUTOGRAD = {"tensor", "kernels", "ops", "gradients", "nn", "networks", "optim"}
 
 # Size is counted in tokens, so that a clear line costs nothing and a clever one saves nothing.
-STORY_BUDGET, FILE_BUDGET = 38_000, 3_000
-ANNEXES = {"kernels": 5_500, "checkpoints": 2_200, "course": 12_000, "compare": 18_000}
+STORY_BUDGET, FILE_BUDGET = 42_500, 3_000
+ANNEXES = {  # what is no part of the story: a file or a folder, and its own budget
+    "kernels": 5_500,
+    "data/files": 2_900,
+    "checkpoints": 2_200,
+    "course": 15_300,  # of which the probes of exercises are 3,600
+    "compare": 18_000,
+}
 TOKENS_A_LINE, MANY, SHARE_OF_FULL_LINES = 14, 25, 0.12  # at most, in every file of the story
 TABLES = {"ops.py"}  # an op beside its rules: one line a row, however full
 
@@ -35,7 +44,13 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-STORY = [p for p in SOURCES if room(p) not in (*ANNEXES, "__main__")]
+def annex(path: Path) -> str | None:
+    """The annex that a file belongs to; None: it is part of the story."""
+    name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+    return next((a for a in ANNEXES if name == a or name.startswith(f"{a}/")), None)
+
+
+STORY = [p for p in SOURCES if annex(p) is None and room(p) != "__main__"]
 
 
 def imports(path: Path, inside_functions: bool = True):
@@ -53,7 +68,10 @@ def imports(path: Path, inside_functions: bool = True):
 
 
 def tokens_by_line(path: Path) -> Counter:
-    """How many tokens begin on each line of code: no docstrings, comments, newlines or indents."""
+    """How many tokens begin on each line of code: no docstrings, comments, newlines or indents.
+
+    An f-string is one token, as it was before Python 3.12.
+    """
     source = path.read_text(encoding="utf-8")
     docstrings = set()
     for node in ast.walk(ast.parse(source)):
@@ -62,9 +80,15 @@ def tokens_by_line(path: Path) -> Counter:
             docstrings.update(range(node.lineno, node.end_lineno + 1))
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
     layout |= {tokenize.INDENT, tokenize.DEDENT}
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    lines = (token.start[0] for token in tokens if token.type not in layout)
-    return Counter(line for line in lines if line not in docstrings)
+    lines, inside = Counter(), 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        inside += kind == "FSTRING_START"
+        starts = inside == 0 or (kind == "FSTRING_START" and inside == 1)
+        inside -= kind == "FSTRING_END"
+        if starts and token.type not in layout and token.start[0] not in docstrings:
+            lines[token.start[0]] += 1
+    return lines
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -77,21 +101,16 @@ def test_a_room_imports_only_rooms_above_it(path):
         if parts[0] != "minigen" or len(parts) < 2:
             continue
         other = parts[1]
-        if (
-            other not in ROOMS
-        ):  # a name of the package itself, as `import minigen as mg` gives them: annexes only
-            assert room(path) in ("course", "compare"), (
-                f"{path.name} imports {name} from the package's front door"
-            )
+        if other not in ROOMS:  # a name as `import minigen as mg` gives it: annexes only
+            why = f"{path.name} imports {name} from the package's front door"
+            assert room(path) in ("course", "compare"), why
         elif other == "models" and room(path) == "models" and len(parts) > 2:
             own, its = path.stem, parts[2]
-            assert MODELS.index(its) <= MODELS.index(own), (
-                f"models/{own} imports models/{its}, which stands below it"
-            )
+            why = f"models/{own} imports models/{its}, which stands below it"
+            assert MODELS.index(its) <= MODELS.index(own), why
         else:
-            assert ROOMS.index(other) <= ROOMS.index(room(path)), (
-                f"{room(path)} imports {other}, which stands below it"
-            )
+            why = f"{room(path)} imports {other}, which stands below it"
+            assert ROOMS.index(other) <= ROOMS.index(room(path)), why
         if room(path) in PLAIN_NUMPY:
             assert other not in AUTOGRAD, f"{room(path)} is plain NumPy and imports {other}"
 
@@ -100,25 +119,23 @@ def test_a_room_imports_only_rooms_above_it(path):
 def test_only_plots_needs_matplotlib(path):
     if room(path) == "plots":
         return
-    lazy_allowed = (
-        room(path) == "data"
-    )  # colours, fonts and PNG files are read through matplotlib where they are asked for
+    # colours, fonts and PNG files are read through matplotlib, where they are asked for
+    lazy_allowed = annex(path) == "data/files"
     names = imports(path, inside_functions=not lazy_allowed)
-    assert not [n for n in names if n.split(".")[0] in ("matplotlib", "PIL")], (
-        f"{path.name} imports matplotlib"
-    )
+    drawing = [n for n in names if n.split(".")[0] in ("matplotlib", "PIL")]
+    assert not drawing, f"{path.name} imports {drawing}"
 
 
 def test_token_budgets():
     counts = {str(p.relative_to(PACKAGE)): tokens_by_line(p).total() for p in STORY}
     print(f"the story: {sum(counts.values()):,} of {STORY_BUDGET:,} tokens", counts)
-    assert max(counts.values()) <= FILE_BUDGET, counts
+    assert max(n for name, n in counts.items() if name not in TABLES) <= FILE_BUDGET, counts
     assert sum(counts.values()) <= STORY_BUDGET, counts
-    for annex, budget in ANNEXES.items():
-        files = [p for p in SOURCES if room(p) == annex and p.parent.name != "exercises"]
+    for name, budget in ANNEXES.items():
+        files = [p for p in SOURCES if annex(p) == name and p.parent.name != "exercises"]
         size = sum(tokens_by_line(p).total() for p in files)
-        print(f"{annex}: {size:,} of {budget:,}")
-        assert size <= budget, annex
+        print(f"{name}: {size:,} of {budget:,}")
+        assert 0 < size <= budget, f"{name}: {size:,} of {budget:,}"
 
 
 @pytest.mark.parametrize("path", STORY, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -135,7 +152,8 @@ def test_no_file_of_the_story_is_dense(path):
 def test_the_token_counter_counts_code_only(tmp_path):
     file = tmp_path / "x.py"
     file.write_text(
-        '"""Doc\nstring."""\n\n# comment\nx = (\n    1  # why\n)\n\ndef f():\n    """Doc."""\n    return x\n'
+        '"""Doc\nstring."""\n\n# comment\nx = (\n    1  # why\n)\n\n'
+        'def f():\n    """Doc."""\n    return f"{x} and {x:{x}}"\n'
     )
     assert tokens_by_line(file) == {5: 3, 6: 1, 7: 1, 9: 5, 11: 2}
 
@@ -154,7 +172,9 @@ def python_texts():
 
 
 def keeps_its_own_state(name: str) -> bool:
-    """Whether np.random.NAME is a generator to hold, not a function that draws from the hidden global one."""
+    """Whether np.random.NAME is a generator to hold, not a function that draws from the hidden
+    global one.
+    """
     return name == "default_rng" or (
         isinstance(getattr(np.random, name), type) and name != "RandomState"
     )
@@ -181,8 +201,9 @@ def test_no_global_random_state():
 
 
 def test_public_names_exist():
-    names = """Tensor no_grad ops nn networks gradients SGD Adam AdamW EMA MarkovChain NGram LinearAR MADE GPT DDPM
-    ScoreSDE train save load data schedules sampling oracles evaluate compare plots course""".split()
+    names = """Tensor no_grad ops nn networks gradients SGD Adam AdamW EMA
+    MarkovChain NGram LinearAR MADE GPT MaskedDiffusion BlockDiffusion DDPM ScoreSDE
+    train fit save load data schedules sampling oracles evaluate compare plots course""".split()
     for name in names:
         assert getattr(mg, name) is not None
     from minigen.course import check, predict, read
@@ -195,18 +216,23 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = mg.polts
 
 
-# Built and tested for lessons that are planned and not written yet, by the number of the lesson that will use them.
+# Built and tested for lessons that are planned and not written yet, by the number of the lesson
+# that will use them.
 WAITING = {
     "two_moons": 12, "checkerboard": 12, "Dequantized": 12,  # score matching
     "autocorrelation": 5, "partial_autocorrelation": 5, "order_criteria": 5,  # autoregression
     "crps": 16, "interval_coverage": 16,  # sequences in time
-    "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
-    "glyphs": 17, "image_files": 17,  # head to head, also on data that a user brings
+    "inpaint": 13, "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
 }  # fmt: skip
+# What tests hold every model against.
+FOR_TESTS = {"Samples", "Trains", "Scores"}
 
 
 def test_every_public_name_of_the_core_is_used():
-    """By another definition of the package, a lesson, a benchmark or README.md; tests and imports do not count."""
+    """By another definition of the package, a lesson, a benchmark or README.md.
+
+    Tests and imports do not count.
+    """
     used = (ROOT / "README.md").read_text(encoding="utf-8")
     texts = {name: source for name, source in python_texts() if not name.startswith("tests/test_")}
     words = {name: _words(source) for name, source in texts.items()}
@@ -218,9 +244,8 @@ def test_every_public_name_of_the_core_is_used():
                 elsewhere = any(node.name in w for name, w in words.items() if name != own)
                 if not elsewhere and words[own].count(node.name) < 2 and node.name not in used:
                     unused.add(node.name)
-    assert unused == set(WAITING), (
-        f"unused: {unused - set(WAITING)}; used by now: {set(WAITING) - unused}"
-    )
+    assert unused <= set(WAITING) | FOR_TESTS, f"unused: {unused - set(WAITING) - FOR_TESTS}"
+    assert unused >= set(WAITING), f"used by now: {set(WAITING) - unused}"
 
 
 def _words(source: str) -> list[str]:

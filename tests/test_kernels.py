@@ -1,4 +1,4 @@
-"""Every fast way gives what the textbook way gives, and the textbook way what the definition says."""
+"""Every fast way gives what the textbook way gives, and that one what the definition says."""
 
 import numpy as np
 import pytest

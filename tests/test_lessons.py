@@ -387,12 +387,12 @@ def test_minutes_of_a_learner(tables):
         shown,
         code(STUB),
         code(STUB.replace("double", "twice")),
-        new_markdown_cell("## Further\nnot counted"),
+        new_markdown_cell("counted\n## Further\nnot counted"),
         code("1\n2\n3"),
     )
     time = notebooks.minutes(lesson)
     header = len("98 Minutes 1 Computing 20 seconds".split())
-    assert time.words == header + 7
+    assert time.words == header + 7 + 1
     assert time.lines == 2 + 1 + 3 + 3 + 3  # setup, read and what it shows, two stubs
     assert time.figures == 2
     assert time.exercises == sum(exercise.minutes for exercise in table("98")[:2])

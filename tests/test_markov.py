@@ -1,4 +1,6 @@
-"""Markov chains and n-grams against closed forms, enumeration, a dictionary-loop Kneser-Ney, and published ladders."""
+"""Markov chains and n-grams against closed forms, enumeration, a dictionary-loop Kneser-Ney, and
+published ladders.
+"""
 
 import time
 import tracemalloc
@@ -55,12 +57,15 @@ def peak_memory(call) -> int:
         tracemalloc.stop()
 
 
-# -- MarkovChain -----------------------------------------------------------------------------------------------------
+# -- MarkovChain -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("p", "q"), [(0.1, 0.4), (0.5, 0.5), (0.003, 0.9), (1e-6, 2e-6)])
 def test_two_state_chain_has_its_closed_forms(p, q):
-    """pi = (q, p) / (p + q); d(t) = max(pi) |1 - p - q|^t (LPW example 1.1); H = pi_0 h(p) + pi_1 h(q)."""
+    """pi = (q, p) / (p + q); d(t) = max(pi) |1 - p - q|^t (LPW example 1.1).
+
+    H = pi_0 h(p) + pi_1 h(q).
+    """
     chain = two_states(p, q)
     pi = np.array([q, p]) / (p + q)
     np.testing.assert_allclose(chain.stationary(), pi, rtol=1e-8)
@@ -112,7 +117,7 @@ def test_transient_states_have_no_stationary_mass():
 
 
 def test_chains_without_a_limit_are_refused():
-    with pytest.raises(ValueError, match="not unique"):
+    with pytest.raises(ValueError, match="no unique stationary"):
         MarkovChain(np.eye(2)).stationary()
     with pytest.raises(ValueError, match="still 0"):
         MarkovChain([[0.0, 1.0], [1.0, 0.0]]).mixing_time()
@@ -142,7 +147,10 @@ def test_the_first_state_is_drawn_from_initial():
 
 
 def test_chain_samples_follow_its_log_prob():
-    """One chi-square over all 27 paths of length 3, for two starts; false alarm 1e-3 each, seed fixed."""
+    """One chi-square over all 27 paths of length 3, for two starts.
+
+    False alarm 1e-3 each, seed fixed.
+    """
     x = every_string(3, 3)
     for chain in (
         random_chain(3, 2),
@@ -153,7 +161,9 @@ def test_chain_samples_follow_its_log_prob():
 
 
 def test_entropy_rate_is_what_a_long_path_costs_per_step():
-    """The mean of -log P over 400 paths of 200 steps, within 5 standard errors (false alarm below 1e-6)."""
+    """The mean of -log P over 400 paths of 200 steps, within 5 standard errors (false alarm below
+    1e-6).
+    """
     chain = random_chain(5, 3)
     cost = -chain.log_prob(chain.sample(400, np.random.default_rng(0), length=200)) / 200
     start = -(chain.stationary() @ np.log(chain.stationary()))
@@ -175,7 +185,11 @@ def test_fit_counts_transitions():
 
 
 def test_order_two_is_order_one_on_pairs():
-    """C9: the enlarged chain gives every string the probability of the order-2 chain, and only shifts its window."""
+    """C9.
+
+    The enlarged chain gives every string the probability of the order-2 chain, and only shifts its
+    window.
+    """
     conditional = np.random.default_rng(0).dirichlet(
         np.ones(3), size=(3, 3)
     )  # (V, V, V): P(c | a, b)
@@ -248,9 +262,9 @@ def test_an_enlarged_state_must_fit_memory():
 
 @pytest.mark.parametrize("pseudocount", [-0.5, np.nan, np.inf])
 def test_a_pseudocount_that_cannot_be_is_refused(pseudocount):
-    with pytest.raises(ValueError, match="pseudocount: expected a finite number"):
+    with pytest.raises(ValueError, match="pseudocount: expected a number in"):
         MarkovChain.fit(np.arange(3), states=3, pseudocount=pseudocount)
-    with pytest.raises(ValueError, match="pseudocount: expected a finite number"):
+    with pytest.raises(ValueError, match="pseudocount: expected a number in"):
         NGram(1, 3, "additive", pseudocount=pseudocount)
 
 
@@ -273,7 +287,7 @@ def test_one_line_says_what_it_is():
     assert repr(fitted) == "NGram(order=1, vocab_size=3, smoothing=None), 9 parameters"
 
 
-# -- NGram -----------------------------------------------------------------------------------------------------------
+# -- NGram -----------------------------------------------------------------------------------------
 
 
 def slow_kneser_ney(text: list, order: int, vocab_size: int, discount: float):
@@ -389,8 +403,10 @@ def test_ngram_continues_a_prompt():
 
 
 def test_kneser_ney_ladder_on_the_python_manual():
-    """Bits per character by number of context characters. The published run's spread between recipes is 0.04; another
-    Python has another manual, so elsewhere only the shape of the ladder is held."""
+    """Bits per character by number of context characters. The published run's spread between
+    recipes is 0.04; another Python has another manual, so elsewhere only the shape of the ladder is
+    held.
+    """
     published = {
         "a-z": [4.10, 3.34, 2.59, 1.96, 1.75, 1.70, 1.69],
         "full": [4.69, 3.45, 2.57, 2.05, 1.86, 1.80, 1.79],
@@ -410,7 +426,10 @@ def test_kneser_ney_ladder_on_the_python_manual():
 
 
 def test_ngram_and_gpt_are_scored_by_one_function():
-    """Both give every token a probability, the first included: both sum to 1 over all strings, in the same bits."""
+    """Both give every token a probability, the first included.
+
+    Both sum to 1 over all strings, in the same bits.
+    """
     x = every_string(3, 4)
     gpt = GPT(vocab_size=3, context=4, layers=1, heads=1, width=8, rng=np.random.default_rng(0))
     for model in (
@@ -490,7 +509,10 @@ def test_a_long_sequence_of_a_large_alphabet_needs_little_memory():
 
 
 def test_ngram_is_fast():
-    """375,000 characters at order 6, nearly all windows different: about 1 s of CPU (the manual takes 0.05 s)."""
+    """375,000 characters at order 6, nearly all windows different.
+
+    About 1 s of CPU (the manual takes 0.05 s).
+    """
     text = np.random.default_rng(0).choice(27, size=375_000, p=np.arange(27, 0, -1) / 378)
     start = time.process_time()
     NGram(6, 27).fit(text).log_prob(text)
@@ -507,7 +529,7 @@ def test_ngram_refuses_bad_input():
         NGram(2, 27, smoothing="laplace")
     with pytest.raises(ValueError, match="discount"):
         NGram(2, 27, discount=1.5)
-    with pytest.raises(ValueError, match="longer than order = 5"):
+    with pytest.raises(ValueError, match="more than order = 5 columns"):
         NGram(5, 27).fit(np.arange(5))
     with pytest.raises(IndexError, match=r"0\.\.2, got 0\.\.3"):
         NGram(1, 3).fit(np.arange(4))
@@ -515,12 +537,12 @@ def test_ngram_refuses_bad_input():
         NGram(1, 3).fit(np.array([0, 1, -1]))
     with pytest.raises(TypeError, match="integer"):
         NGram(1, 3).fit(np.array([0.0, 1.0]))
-    with pytest.raises(TypeError, match="expected integer tokens, got Text"):
+    with pytest.raises(TypeError, match="expected integers, got Text"):
         NGram(1, 27).fit(data.python_manual())
     model = NGram(1, 3).fit(np.arange(3))
-    with pytest.raises(ValueError, match=r"length = 2, a prompt of shape \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"length=2, prompt \(1, 3\)"):
         model.sample(1, np.random.default_rng(0), length=2, prompt=np.arange(3))
-    with pytest.raises(ValueError, match=r"n = 3, .* a prompt of shape \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"n=3, .* prompt \(2, 1\)"):
         model.sample(3, np.random.default_rng(0), length=2, prompt=np.zeros((2, 1), int))
 
 

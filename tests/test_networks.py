@@ -153,7 +153,7 @@ def test_weights_of_one_network_fit_into_another_of_the_same_arguments():
         (lambda: MLP((), rng=generator()), r"shape: .*got \(\)"),
         (lambda: MLP(2, rng=generator()), "shape: .*got 2"),
         (lambda: MLP((-2, -3), rng=generator()), r"shape: .*\(-2, -3\)"),
-        (lambda: MLP((2,), layers=0, rng=generator()), "layers .*got 0"),
+        (lambda: MLP((2,), layers=0, rng=generator()), "layers: .*got 0"),
         (lambda: MLP((2,), width=0, rng=generator()), "at least 1"),
         (lambda: MLP((2,), time_features=7, rng=generator()), "time_features.*even.*got 7"),
         (lambda: MLP((2,), time_features=0, rng=generator()), "time_features.*got 0"),
@@ -188,10 +188,10 @@ def test_bad_input_is_named(build, words):
         (-0.1, None, ValueError, r"t: .*got -0.1"),
         (np.zeros(3), None, ValueError, r"t: .*2 examples.*\(3,\)"),
         (np.zeros((2, 1)), None, ValueError, r"t: .*\(2, 1\)"),
-        (0.5, 4, IndexError, "label: expected 0 to 3 .*got 4"),
+        (0.5, 4, IndexError, r"label: expected integers in 0\.\.3, got 4"),
         (0.5, -1, IndexError, "label: .*got -1"),
         (0.5, 1.0, TypeError, "label: expected integers, got float64"),
-        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got \(3,\)"),
+        (0.5, np.zeros(3, int), ValueError, r"label: .*2 examples, got .*\(3,\)"),
     ],
 )
 def test_what_a_denoiser_is_told_is_looked_at(place, t, label, error, words):

@@ -1,4 +1,7 @@
-"""Every model of the package against `models/protocol.py`: the methods, their arguments, their answers."""
+"""Every model of the package against `models/protocol.py`.
+
+The methods, their arguments, their answers.
+"""
 
 import importlib
 import inspect

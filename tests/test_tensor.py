@@ -1,4 +1,7 @@
-"""The contract of the engine, point by point: dtypes, aliasing, accumulation, freeing, depth, cycles, steadiness."""
+"""The contract of the engine, point by point.
+
+Dtypes, aliasing, accumulation, freeing, depth, cycles, steadiness.
+"""
 
 import asyncio
 import concurrent.futures
@@ -21,7 +24,8 @@ import pytest
 import minigen as mg
 from minigen import ops, tensor
 from minigen.gradients import check_gradients
-from minigen.tensor import is_recording, joint_op, op
+from minigen.kernels import memory
+from minigen.tensor import joint_op, op
 
 F32 = np.float32
 
@@ -196,9 +200,8 @@ def test_an_op_cannot_write_to_what_it_is_given():
 
 
 def test_a_tensor_survives_pickling_and_numpy_scalars_by_name_do_not_widen():
-    x = pickle.loads(
-        pickle.dumps(np.ones(2, F32))
-    )  # its dtype equals float32 and is another object
+    # Its dtype equals float32 and is another object:
+    x = pickle.loads(pickle.dumps(np.ones(2, F32)))
     assert (mg.Tensor(x) * 2.0).sum().item() == 4
     assert ops.clip(vector(1, 2), low=np.float64(0), high=np.float64(1)).dtype == F32
 
@@ -345,7 +348,7 @@ def test_a_gradient_of_the_wrong_shape_is_refused_by_name(shape, given, joint):
         return x * 1.0, lambda g: (d,) if joint else d
 
     x, y = mg.Tensor(np.ones(shape)), vector(1)
-    loss = ((joint_op("x") if joint else op)(wrong)(x) * y).sum()
+    loss = ((joint_op if joint else op)(wrong)(x) * y).sum()
     with pytest.raises(ValueError, match="rule of 'wrong' gives a gradient of shape") as caught:
         loss.backward()
     assert str(shape) in str(caught.value) and (given is None or str(given) in str(caught.value))
@@ -468,12 +471,15 @@ def test_no_grad_blocks_may_end_in_any_order():
         with mg.no_grad():
             yield
 
+    def is_recording():
+        return (vector(1) * 2.0).requires_grad
+
     first, second = silent(), silent()
     next(first), next(second)
     first.close()
     assert not is_recording()
     second.close()
-    assert is_recording() and (vector(1) * 2.0).requires_grad
+    assert is_recording()
     third = silent()
     contextvars.copy_context().run(next, third)
     third.close()  # here, where it was not begun
@@ -572,11 +578,19 @@ def test_two_kinds_of_floats_meet_in_every_op():
 
 
 def test_a_joint_rule_gives_all_gradients():
-    @joint_op("x", "y")
-    def product(x, y):
-        return x * y, lambda g: (g * y, g * x)
+    @joint_op
+    def product(x, factor, y):
+        def vjp(g):
+            return factor * g * y, None, factor * g * x
 
-    check_gradients(product, np.array([1.0, 2.0]), np.array(3.0), rng=np.random.default_rng(0))
+        return factor * x * y, vjp, None, vjp
+
+    def doubled(x, y):
+        return product(x, 2.0, y)
+
+    check_gradients(doubled, np.array([1.0, 2.0]), np.array(3.0), rng=np.random.default_rng(0))
+    with pytest.raises(TypeError, match="product: a Tensor came for factor"):
+        product(vector(1), vector(2), vector(3))
 
 
 def test_wrong_shapes_name_the_op_and_both_shapes():
@@ -800,16 +814,16 @@ def test_two_runs_are_identical():
 
 def test_freed_memory_can_be_left_to_the_system(monkeypatch):
     monkeypatch.setenv("MINIGEN_KEEP_MEMORY", "0")
-    assert tensor.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is False
     monkeypatch.delenv("MINIGEN_KEEP_MEMORY")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert tensor.keep_freed_memory() is False
+    assert memory.keep_freed_memory() is False
 
 
 def test_import_is_quick():
     """Less than 0.15 s beyond NumPy's own import; processor time, the best of five tries."""
-    script = "import numpy, time; t = time.process_time(); import minigen; print(time.process_time() - t)"
-    script += "; import sys; assert 'matplotlib' not in sys.modules"
+    script = "import numpy, sys, time; t = time.process_time(); import minigen; "
+    script += "print(time.process_time() - t); assert 'matplotlib' not in sys.modules"
     root = Path(__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root)}
     seconds = []

@@ -1,4 +1,5 @@
-"""Tiny worlds prove probability: every model with a `log_prob`, enumerated on a space small enough, sums to 1.
+"""Tiny worlds prove probability: every model with a `log_prob`, enumerated on a space small enough,
+sums to 1.
 
 And a batch changes nothing: each row of it is what it would be alone.
 """
@@ -125,7 +126,10 @@ def test_a_prefix_is_as_likely_as_all_that_can_follow_it(name):
 
 
 def test_the_enumerated_world_agrees_with_models_of_itself():
-    """Scored by the world: a MADE with hidden units learns what a logistic autoregression cannot."""
+    """Scored by the world.
+
+    A MADE with hidden units learns what a logistic autoregression cannot.
+    """
     truth = mg.oracles.EnumerableWorld(length=6, coupling=0.3, mirror=1.0, parity=1.0)
     x = truth.strings
     rng = np.random.default_rng(0)

@@ -143,13 +143,13 @@ def test_decoding_refuses_bad_arguments():
     with pytest.raises(ValueError, match="logits"):
         categorical(np.array([[0.0, 1.0], [np.nan, 0.0]]), np.random.default_rng(0))
     for value in (-1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="temperature must be"):
+        with pytest.raises(ValueError, match="temperature: expected"):
             temperature(LOGITS, value)
     for p in (0, -0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match="top_p must lie"):
+        with pytest.raises(ValueError, match="top_p: expected a number in"):
             top_p(LOGITS, p)
     for k in (0, -3, 2.5):
-        with pytest.raises(ValueError, match="top_k must be"):
+        with pytest.raises(ValueError, match="top_k: expected a whole number"):
             top_k(LOGITS, k)
 
 
@@ -228,8 +228,8 @@ def test_numbers_hidden_by_hand():
 @pytest.mark.parametrize(
     "how, words",
     [
-        ({"steps": 0}, r"steps: expected a whole number in 1 \.\. 4"),
-        ({"steps": 5}, r"1 \.\. 4, the positions, got 5"),
+        ({"steps": 0}, r"steps: expected a whole number in 1\.\.4"),
+        ({"steps": 5}, r"steps: .* 1\.\.4, got 5"),
         ({"steps": 1.5}, r"whole number .* got 1\.5"),
         ({"steps": 1, "counts": [4]}, "not both"),
         ({"counts": [2, 1]}, "counts: .*add up"),

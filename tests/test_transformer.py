@@ -46,7 +46,7 @@ def test_masks_by_hand():
 
 @pytest.mark.parametrize("block_size", [0, -1])
 def test_an_impossible_block_is_refused(block_size):
-    with pytest.raises(ValueError, match=f"block_size={block_size}"):
+    with pytest.raises(ValueError, match=f"block_size: .* got {block_size}"):
         block_mask(4, block_size)
 
 
@@ -165,14 +165,18 @@ def test_patches_come_back_to_their_place():
         (lambda: Transformer(vocab_size=10, rng=generator()), TypeError, "TokenTransformer"),
         (lambda: Transformer(rng=generator()), TypeError, "context=None"),
         (lambda: TokenTransformer(vocab_size=10, rng=generator()), TypeError, "context"),
-        (lambda: TokenTransformer(0, 4, rng=generator()), ValueError, "vocab_size=0"),
-        (lambda: TokenTransformer(5, 0, rng=generator()), ValueError, "context=0"),
-        (lambda: TokenTransformer(5, 4, width=0, rng=generator()), ValueError, "width=0"),
+        (lambda: TokenTransformer(0, 4, rng=generator()), ValueError, "vocab_size: .* got 0"),
+        (lambda: TokenTransformer(5, 0, rng=generator()), ValueError, "context: .* got 0"),
+        (lambda: TokenTransformer(5, 4, width=0, rng=generator()), ValueError, "width: .* got 0"),
         (lambda: TokenTransformer(5, 4, heads=3, width=8, rng=generator()), ValueError, "3 heads"),
         (lambda: PatchTransformer((1, 8, 8), patch=3, rng=generator()), ValueError, "do not tile"),
         (lambda: PatchTransformer((8, 8), rng=generator()), ValueError, "do not tile"),
         (lambda: PatchTransformer(patch=0, rng=generator()), ValueError, "side 0"),
-        (lambda: PatchTransformer(width=33, rng=generator()), ValueError, "width must be even"),
+        (
+            lambda: PatchTransformer(width=33, rng=generator()),
+            ValueError,
+            "its width.*even number.*got 33",
+        ),
         (
             lambda: PatchTransformer(width=8, rng=generator())(np.zeros((1, 1, 8, 8), np.float32)),
             TypeError,

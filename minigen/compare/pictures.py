@@ -1,9 +1,8 @@
-"""`python -m minigen pictures`: README's pictures and tables, made anew from the code and the
-lessons.
+"""`python -m minigen pictures`: README's pictures and tables, made anew from code and lessons.
 
 Who looks at whom in the four families, the dial (from its committed result), a small picture of
-each lesson and the table of the course. What stands in README.md between `<!-- NAME -->` and `<!--
-end -->` is replaced; a test holds it to what is made here.
+each lesson and the table of the course. What stands in README.md between
+`<!-- NAME -->` and `<!-- end -->` is replaced; a test holds it to what is made here.
 """
 
 import argparse

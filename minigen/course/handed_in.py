@@ -106,7 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m minigen check",
         description="Run the exercises of handed-in notebooks. This is no sandbox: the notebooks'"
-        " code runs with your rights, can read and delete your files, and can lie about its result.",
+        " code runs with your rights, can read and delete your files, and can lie about its"
+        " result.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.ipynb")
     parser.add_argument("--csv", type=Path, metavar="out.csv", help="where the rows go")

@@ -145,9 +145,10 @@ def minutes(notebook: NotebookNode) -> Minutes:
     exercises = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            if re.search(r"^#+ .*\bFurther\b", cell.source, flags=re.MULTILINE):
+            text, *further = re.split(r"^#+ .*\bFurther\b", cell.source, flags=re.MULTILINE)
+            words += len(re.findall(r"\w[\w'’-]*", text))
+            if further:
                 break
-            words += len(re.findall(r"\w[\w'’-]*", cell.source))
             continue
         if "figure" not in cell.metadata.get("tags", []):
             lines += count_lines(cell.source)

@@ -259,7 +259,10 @@ def moves_wrong(tries: list, names: list[str], right: Callable, answer: Callable
 def moves_of(
     one: Any, k: int, right: Callable, answer: Callable
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """By how much the right result and the answer move with argument k; None if it cannot be told."""
+    """By how much the right result and the answer move with argument k.
+
+    None if it cannot be told.
+    """
     if (other := moved(one.arguments[k])) is None:
         return None
     arguments = (*one.arguments[:k], other, *one.arguments[k + 1 :])

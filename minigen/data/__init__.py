@@ -3,8 +3,8 @@
 from minigen.data.batching import batches, crops
 from minigen.data.densities import checkerboard, two_moons
 from minigen.data.digits import Digits, digits, to_levels, to_signed
-from minigen.data.images import Images, image_array, image_files
-from minigen.data.installed import (
+from minigen.data.files.images import Images, image_array, image_files
+from minigen.data.files.installed import (
     Colours,
     Glyphs,
     Landscape,
@@ -13,5 +13,7 @@ from minigen.data.installed import (
     glyphs,
     landscape,
 )
-from minigen.data.series import Series, series, series_file
-from minigen.data.text import Text, as_text, drop_repeats, python_manual, text_file
+from minigen.data.files.tables import Series, series_file
+from minigen.data.files.text import text_file
+from minigen.data.series import series
+from minigen.data.text import Text, as_text, drop_repeats, python_manual

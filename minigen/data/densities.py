@@ -1,10 +1,11 @@
 """Densities in the plane, where a model can be seen whole: (n, rng) -> samples (n, 2) float32."""
 
 import numpy as np
+from numpy import ndarray
 from numpy.random import Generator
 
 
-def two_moons(n: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
+def two_moons(n: int, rng: Generator, noise: float = 0.05) -> ndarray:
     """Two interleaved half circles of radius 1, blurred by Gaussian noise."""
     angle = rng.uniform(0, np.pi, n)
     coin = rng.integers(2, size=n)
@@ -16,7 +17,7 @@ def two_moons(n: int, rng: Generator, noise: float = 0.05) -> np.ndarray:
     return (moons + blur).astype(np.float32)
 
 
-def checkerboard(n: int, rng: Generator) -> np.ndarray:
+def checkerboard(n: int, rng: Generator) -> ndarray:
     """The eight dark fields of a 4 x 4 board on [-2, 2] x [-2, 2]: constant at 1/8, with edges."""
     column = rng.integers(4, size=n)
     row = 2 * rng.integers(2, size=n) + column % 2

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
+
+from minigen import arguments
 
 FILE = Path(__file__).parent / "digits.npz"
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
@@ -14,10 +17,10 @@ SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 class Digits(NamedTuple):
     """Images are uint8 levels 0..16, labels uint8 0..9; all arrays are read-only."""
 
-    train: np.ndarray  # (1437, 8, 8)
-    test: np.ndarray  # (360, 8, 8)
-    train_labels: np.ndarray  # (1437,)
-    test_labels: np.ndarray  # (360,)
+    train: ndarray  # (1437, 8, 8)
+    test: ndarray  # (360, 8, 8)
+    train_labels: ndarray  # (1437,)
+    test_labels: ndarray  # (360,)
 
 
 @functools.cache
@@ -29,9 +32,7 @@ def digits() -> Digits:
     missing or damaged.
     """
     if not FILE.exists() or hashlib.sha256(FILE.read_bytes()).hexdigest() != SHA256:
-        raise OSError(
-            f"digits: {FILE} is missing or damaged (its sha256 must be {SHA256}); reinstall minigen"
-        )
+        raise OSError(f"{FILE} is missing or damaged (sha256 {SHA256}): reinstall minigen")
     with np.load(FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     train, test = np.split(np.random.default_rng(0).permutation(len(images)), [1437])
@@ -41,9 +42,9 @@ def digits() -> Digits:
     return parts
 
 
-def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
+def to_signed(x: ndarray, levels: int = 17) -> ndarray:
     """Integer levels 0..levels-1 of any shape -> float32 in [-1, 1], as for Gaussian models."""
-    _check_levels("to_signed", levels)
+    arguments.whole(2, 65536, levels=levels)
     x = np.asarray(x)
     if x.dtype.kind not in "ui":
         raise TypeError(f"to_signed: x must hold integer levels, got dtype {x.dtype}")
@@ -52,12 +53,12 @@ def to_signed(x: np.ndarray, levels: int = 17) -> np.ndarray:
     return (x / (levels - 1) * 2 - 1).astype(np.float32)
 
 
-def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
+def to_levels(x: ndarray, levels: int = 17) -> ndarray:
     """Floats, nominally in [-1, 1] -> the nearest level 0..levels-1; what lies outside is clipped.
 
     uint8 up to 256 levels, uint16 above. Raises TypeError for integers, which are levels already.
     """
-    _check_levels("to_levels", levels)
+    arguments.whole(2, 65536, levels=levels)
     x = np.asarray(x)
     if x.dtype.kind != "f":
         raise TypeError(f"to_levels: x must hold floats in [-1, 1], got dtype {x.dtype}")
@@ -66,8 +67,3 @@ def to_levels(x: np.ndarray, levels: int = 17) -> np.ndarray:
     shade = (x.astype(np.float64) + 1) / 2
     level = np.rint(shade * (levels - 1))
     return np.clip(level, 0, levels - 1).astype(np.min_scalar_type(levels - 1))
-
-
-def _check_levels(name: str, levels: int) -> None:
-    if not 2 <= levels <= 65536:
-        raise ValueError(f"{name}: levels must lie in 2..65536, got {levels}")

@@ -1,4 +1,4 @@
-"""Text as sequences of integers: the Python manual of this very interpreter, any file or string."""
+"""Text as sequences of integers: the Python manual of this very interpreter, or any string."""
 
 import functools
 import hashlib
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
-from minigen.data.files import read_text
-
-MOST_CHARACTERS = 100_000_000  # enwik8 just fits; so many tokens take 800 MB
+from minigen import arguments
 
 
 class Text(NamedTuple):
@@ -24,48 +23,36 @@ class Text(NamedTuple):
     figure taken on it.
     """
 
-    train: np.ndarray  # (L,)
-    test: np.ndarray  # (L,)
+    train: ndarray  # (L,)
+    test: ndarray  # (L,)
     vocabulary: str
     source: str
     sha256: str
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode(self, text: str) -> ndarray:
         """Characters -> tokens (L,). Raises ValueError for one that is not in the vocabulary."""
         return _encode(text, self.vocabulary)
 
-    def decode(self, tokens: np.ndarray) -> str:
+    def decode(self, tokens: ndarray) -> str:
         """Tokens (L,) or (1, L), as one sample comes -> characters.
 
-        Raises IndexError for a token outside the vocabulary, ValueError for several rows or what is
-        no token.
+        Raises IndexError for a token outside the vocabulary, TypeError for what is no token,
+        ValueError for several rows.
         """
-        tokens = np.asarray(tokens)
-        if tokens.size == 0:
-            return ""
-        if tokens.ndim == 2 and len(tokens) == 1:
-            tokens = tokens[0]
-        if tokens.ndim != 1 or tokens.dtype.kind not in "ui":
-            raise ValueError(
-                "decode: tokens must be integers of shape (L,) or (1, L), one row at a time;"
-                f" got shape {tokens.shape}, dtype {tokens.dtype}"
-            )
-        last = len(self.vocabulary) - 1
-        if not 0 <= tokens.min() <= tokens.max() <= last:
-            raise IndexError(
-                f"decode: tokens must lie in 0..{last}, got {tokens.min()}..{tokens.max()}"
-            )
-        return "".join(self.vocabulary[token] for token in tokens)
+        rows = arguments.tokens(tokens, len(self.vocabulary), "tokens")
+        if len(rows) != 1:
+            raise ValueError(f"tokens: expected one row at a time, got shape {rows.shape}")
+        return "".join(self.vocabulary[token] for token in rows[0])
 
 
 @functools.cache
 def python_manual(alphabet: str = "a-z") -> Text:
-    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters; it
-    differs by version.
+    """The reference manual inside every CPython (pydoc_data.topics), about 370,000 characters.
 
-    A fifth of the manual is repeated paragraphs: each is kept once, *before* the split by position,
-    or the test part would be full of text seen in training. Where an interpreter comes without the
-    module, the docstrings of its standard library stand in, and source says so.
+    It differs by version. A fifth of the manual is repeated paragraphs: each is kept once, *before*
+    the split by position, or the test part would be full of text seen in training. Where an
+    interpreter comes without the module, the docstrings of its standard library stand in, and
+    source says so.
     """
     try:
         from pydoc_data.topics import topics
@@ -80,16 +67,6 @@ def python_manual(alphabet: str = "a-z") -> Text:
     return as_text(drop_repeats("\n\n".join(parts)), alphabet, source)
 
 
-def text_file(path: str | Path, alphabet: str = "full", encoding: str = "utf-8-sig") -> Text:
-    """Any text file of at most 100,000,000 characters. Repeated paragraphs stay: see drop_repeats.
-
-    Raises OSError for a file that cannot be read, ValueError for one that is not text in this
-    encoding (as UnicodeDecodeError), binary, too long, or too short for `as_text`. Takes about 16
-    bytes a character.
-    """
-    return as_text(read_text(path, encoding, MOST_CHARACTERS), alphabet, Path(path).name)
-
-
 def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text:
     """Any string as tokens: its first nine tenths to train, its last tenth to test.
 
@@ -98,15 +75,12 @@ def as_text(text: str, alphabet: str = "full", source: str = "a string") -> Text
     trained on. alphabet "a-z" keeps 27 symbols (lower-case letters, everything else becomes one
     space); "full" keeps every character that occurs.
     """
-    if alphabet not in ("a-z", "full"):
-        raise ValueError(f"alphabet must be 'a-z' or 'full', got {alphabet!r}")
+    arguments.one_of(("a-z", "full"), alphabet=alphabet)
     beginning = text[:1_000_000]
     if _is_sorted(beginning.splitlines()):
-        warnings.warn(
-            f"{source}: its lines are sorted, so the last tenth, kept for testing, has"
-            " other initials than the rest; where their order means nothing, shuffle them first",
-            stacklevel=2,
-        )
+        what = "its lines are sorted, so the last tenth, kept for testing, has other initials"
+        remedy = "where their order means nothing, shuffle them first"
+        warnings.warn(f"{source}: {what} than the rest; {remedy}", stacklevel=2)
     if alphabet == "a-z":
         text = " ".join(re.findall("[a-z]+", text.lower()))
     if len(text) < 10:
@@ -136,7 +110,7 @@ def _is_sorted(lines: list[str]) -> bool:
     return len(in_order) >= 20 and sum(in_order) >= 0.95 * len(in_order)
 
 
-def _encode(text: str, vocabulary: str) -> np.ndarray:
+def _encode(text: str, vocabulary: str) -> ndarray:
     index = {character: token for token, character in enumerate(vocabulary)}
     if unknown := sorted(set(text) - index.keys()):
         raise ValueError(f"encode: {unknown} not in the vocabulary {vocabulary!r}")

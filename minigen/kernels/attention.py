@@ -45,20 +45,23 @@ def attention(qkv, heads, mask=None):
     """
     q, k, v = _heads(qkv, heads, mask)
     weights = _weights(q, k, mask)
-    B, L, C, Q = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3, q.shape[2]
+    B, H, Q, D = q.shape
+    L, C = qkv.shape[1], H * D
     y = np.empty((B, Q, C), qkv.dtype)
     np.matmul(weights, v, out=_split(y, heads))
 
     def vjp(g):
-        d_qkv = np.empty(qkv.shape, qkv.dtype) if Q == L else np.zeros(qkv.shape, qkv.dtype)
+        d_qkv = np.empty(qkv.shape, qkv.dtype)
+        d_qkv[:, : L - Q, :C] = 0  # the queries of positions that did not ask
         d_q, d_k, d_v = _heads(d_qkv, heads, mask)
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
         # d, by the weights; next by the scores: w (d - <d, w>), where <d, w> = <g, y>
         d = g_heads @ v.swapaxes(-1, -2)
-        d -= (_split(g * y, heads) @ ones(C // heads, y.dtype))[..., None]
+        gy = _split(g * y, heads)
+        d -= (gy @ ones(D, y.dtype))[..., None]
         d *= weights
-        d *= (C // heads) ** -0.5
+        d *= D**-0.5
         np.matmul(d, k, out=d_q)
         np.matmul(d.swapaxes(-1, -2), q, out=d_k)
         return d_qkv
@@ -69,19 +72,19 @@ def attention(qkv, heads, mask=None):
 def _split(x, heads):
     """(B, L, C) -> (B, H, L, D), a view."""
     B, L, C = x.shape
-    return x.reshape(B, L, heads, C // heads).transpose(0, 2, 1, 3)
+    by_head = x.reshape(B, L, heads, C // heads)
+    return by_head.transpose(0, 2, 1, 3)
 
 
 def _heads(qkv, heads, mask):
     """(B, L, 3C) -> views of q, where positions ask, (B, H, Q, D), of k and v (B, H, L, D)."""
     B, L, packed = qkv.shape
     if packed % (3 * heads):
-        raise ValueError(
-            f"the last axis holds q, k and v of {heads} heads; "
-            f"{packed} does not divide by {3 * heads}"
-        )
+        expected = f"the last axis holds q, k and v of {heads} heads"
+        raise ValueError(f"{expected}; {packed} does not divide by {3 * heads}")
     D = packed // (3 * heads)
-    q, k, v = qkv.reshape(B, L, 3, heads, D).transpose(2, 0, 3, 1, 4)
+    by_head = qkv.reshape(B, L, 3, heads, D)
+    q, k, v = by_head.transpose(2, 0, 3, 1, 4)
     if mask is None:
         return q, k, v
     if mask.ndim < 2 or mask.shape[-1] != L or mask.shape[-2] > L:

@@ -27,9 +27,11 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
     s is the stride. Shapes: x (B, C, Y, X), weight (out, C, k, k), bias (out,) -> (B, out, Y', X').
     """
     _refuse_shapes(x, weight, bias, stride, padding)
-    (O, _, k, _), size = weight.shape, x.shape[2:]
-    x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)
-    out = fastest_convolve(x, kernel, stride, padding)
+    O, _, k, _ = weight.shape
+    size = x.shape[2:]
+    image = x.transpose(0, 2, 3, 1)
+    kernel = weight.transpose(2, 3, 1, 0)
+    out = fastest_convolve(image, kernel, stride, padding)
     if bias is not None:
         out += bias
 
@@ -38,11 +40,12 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
         return d.transpose(0, 3, 1, 2)
 
     def vjp_weight(g):
-        d = fastest_correlate(x, g.transpose(0, 2, 3, 1), k, stride, padding)
+        d = fastest_correlate(image, g.transpose(0, 2, 3, 1), k, stride, padding)
         return d.transpose(3, 2, 0, 1)
 
     def vjp_bias(g):
-        return ones(g.size // O, g.dtype) @ g.transpose(0, 2, 3, 1).reshape(-1, O)
+        pixels = g.transpose(0, 2, 3, 1).reshape(-1, O)
+        return ones(len(pixels), g.dtype) @ pixels
 
     return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
@@ -67,7 +70,8 @@ def _refuse_shapes(x, weight, bias, stride, padding):
 def convolve(image, kernel, stride, padding):
     """Every patch times the kernel."""
     k, _, C, O = kernel.shape
-    out = np.empty((len(image), *_size(image, k, stride, padding), O), image.dtype)
+    size = _size(image, k, stride, padding)
+    out = np.empty((len(image), *size, O), image.dtype)
     matrix = kernel.reshape(k * k * C, O)
     for some, patches in _patches(image, k, stride, padding, O):
         np.matmul(patches, matrix, out=out[some].reshape(-1, O))
@@ -81,14 +85,17 @@ def convolve_transposed(g, kernel, stride, padding, size):
     """
     B, Y, X, O = g.shape
     k, _, C, _ = kernel.shape
-    image = np.zeros((B, size[0] + 2 * padding, size[1] + 2 * padding, C), g.dtype)
+    height, width = size
+    image = np.zeros((B, height + 2 * padding, width + 2 * padding, C), g.dtype)
+    matrix = kernel.reshape(-1, O)
     for some in portions(B, Y * X * k * k * C):
-        rows = g[some].reshape(-1, O) @ kernel.reshape(-1, O).T
+        rows = g[some].reshape(-1, O) @ matrix.T
         patches = rows.reshape(-1, Y, X, k, k, C)
         for i, j in np.ndindex(k, k):
-            under = some, slice(i, i + stride * Y, stride), slice(j, j + stride * X, stride)
-            image[under] += patches[:, :, :, i, j]
-    return image[:, padding : padding + size[0], padding : padding + size[1]]
+            under_y = slice(i, i + stride * Y, stride)
+            under_x = slice(j, j + stride * X, stride)
+            image[some, under_y, under_x] += patches[:, :, :, i, j]
+    return image[:, padding : padding + height, padding : padding + width]
 
 
 def correlate(image, g, k, stride, padding):

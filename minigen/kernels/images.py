@@ -13,7 +13,7 @@ import numpy as np
 from minigen.tensor import joint_op, ones, op
 
 
-@joint_op("x", "weight", "bias")
+@joint_op
 def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     """(x - mean) / sqrt(variance + eps) * weight + bias, over each group of channels.
 
@@ -54,9 +54,9 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
         d -= inverse * group_mean(g_sum * scale)
         d -= np.multiply(z, inverse * inverse * group_mean(gz_sum * scale), out=gz)
         d = np.moveaxis(d.reshape(last.shape), -1, 1)
-        return d, gz_sum.sum(axis=0), g_sum.sum(axis=0)
+        return d, None, gz_sum.sum(axis=0), g_sum.sum(axis=0)
 
-    return np.moveaxis(y.reshape(last.shape), -1, 1), vjp
+    return np.moveaxis(y.reshape(last.shape), -1, 1), vjp, None, vjp, vjp
 
 
 @op

@@ -65,24 +65,29 @@ def correlate(image: np.ndarray, g: np.ndarray) -> np.ndarray:
         results = _by_parity(g[some])
         products = np.empty((4, 4, *results.shape[2:]), g.dtype)
         _along_both_axes(_results_from_products_transposed, 4, results, products)
-        total += _tiles(image[some]).swapaxes(1, 2) @ products.reshape(16, -1, O)
+        tiles = _tiles(image[some])
+        total += tiles.swapaxes(1, 2) @ products.reshape(16, -1, O)
     return _transform_weights_transposed(total, OF_WEIGHTS)
 
 
 def _portions(image, O):
     B, Y, X, C = image.shape
-    return portions(B, 4 * Y * X * max(C, O), Y * X * C * O // 4)
+    numbers = 4 * Y * X * max(C, O)
+    multiplications = Y * X * C * O // 4
+    return portions(B, numbers, multiplications)
 
 
 def _transform_weights(kernel, matrix):
     """(3, 3, C, O) -> (16 or 9, C, O): the matrix along both axes, in the order (x, y)."""
     matrix = matrix.astype(kernel.dtype)
     along_y = np.tensordot(matrix, kernel, (1, 0))
-    return np.tensordot(matrix, along_y, (1, 1)).reshape(-1, *kernel.shape[2:])
+    along_both = np.tensordot(matrix, along_y, (1, 1))
+    return along_both.reshape(-1, *kernel.shape[2:])
 
 
 def _transform_weights_transposed(total, matrix):
-    square = total.reshape(len(matrix), len(matrix), *total.shape[1:])
+    n = len(matrix)
+    square = total.reshape(n, n, *total.shape[1:])
     matrix = matrix.astype(total.dtype)
     along_x = np.tensordot(matrix, square, (0, 0))
     return np.tensordot(matrix, along_x, (0, 1))
@@ -90,26 +95,30 @@ def _transform_weights_transposed(total, matrix):
 
 def _tiles(image):
     """The sums of pixels that are multiplied: (B, Y, X, C) -> (16, tiles, C), ordered (x, y)."""
-    B, Y, X, C = image.shape
-    Y, X = Y // 2, X // 2
-    padded = np.zeros((2, 2, Y + 1, X + 1, B, C), image.dtype)  # rows by parity, columns by parity
+    quarters = _by_parity(image)
+    _, _, Y, X, B, C = quarters.shape
+    padded = np.zeros((2, 2, Y + 1, X + 1, B, C), image.dtype)
+    # Rows and columns by parity; with the row of zeros before them, an even one becomes an odd one.
+    padded[1, 1, :-1, :-1] = quarters[0, 0]
+    padded[1, 0, :-1, 1:] = quarters[0, 1]
+    padded[0, 1, 1:, :-1] = quarters[1, 0]
+    padded[0, 0, 1:, 1:] = quarters[1, 1]
     half = np.empty((4, 2, Y + 1, X, B, C), image.dtype)
+    even, odd = padded.swapaxes(0, 1)
+    here, after = np.s_[:, :, :-1], np.s_[:, :, 1:]
+    _sums_of_pixels(even[here], odd[here], even[after], odd[after], half)
     tiles = np.empty((4, 4, Y, X, B, C), image.dtype)
-    quarters = _by_parity(image)  # with the row of zeros, an even row becomes an odd one
-    padded[1, 1, :-1, :-1], padded[1, 0, :-1, 1:] = quarters[0]
-    padded[0, 1, 1:, :-1], padded[0, 0, 1:, 1:] = quarters[1]
-    even, odd = padded[:, 0], padded[:, 1]
-    _sums_of_pixels(even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:], half)
-    even, odd = half[:, 0], half[:, 1]
-    by_row = tiles.swapaxes(0, 1)
-    _sums_of_pixels(even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:], by_row)
+    even, odd = half.swapaxes(0, 1)
+    here, after = np.s_[:, :-1], np.s_[:, 1:]
+    _sums_of_pixels(even[here], odd[here], even[after], odd[after], tiles.swapaxes(0, 1))
     return tiles.reshape(16, -1, C)
 
 
 def _by_parity(image):
     """(B, Y, X, C) -> a view (2, 2, Y / 2, X / 2, B, C): rows by parity, columns by parity."""
     B, Y, X, C = image.shape
-    return image.reshape(B, Y // 2, 2, X // 2, 2, C).transpose(2, 4, 1, 3, 0, 5)
+    pairs = image.reshape(B, Y // 2, 2, X // 2, 2, C)
+    return pairs.transpose(2, 4, 1, 3, 0, 5)
 
 
 def _along_both_axes(step, n, source, out):
@@ -161,14 +170,17 @@ def upsample_conv2d(x, weight, bias=None):
         raise ValueError("x is (B, C, Y, X), weight (out, C, 3, 3), bias (out,)")
     if 0 in (*x.shape[1:], len(weight)):
         raise ValueError("images have pixels and channels, and so have results")
-    x, kernel = x.transpose(0, 2, 3, 1), weight.transpose(2, 3, 1, 0)
-    (B, Y, X, C), O = x.shape, len(weight)
-    some_images = portions(B, 9 * Y * X * max(C, O), Y * X * C * O)
+    image = x.transpose(0, 2, 3, 1)
+    kernel = weight.transpose(2, 3, 1, 0)
+    B, Y, X, C = image.shape
+    O = len(weight)
+    numbers = 9 * Y * X * max(C, O)
+    some_images = portions(B, numbers, multiplications=Y * X * C * O)
     filters = _transform_weights(kernel, OF_WEIGHTS_ON_DOUBLED)
     out = np.empty((B, 2 * Y, 2 * X, O), x.dtype)
     for some in some_images:
         results = _by_parity(out[some])
-        products = _tiles_of_doubled(x[some]) @ filters  # (9, pixels, O)
+        products = _tiles_of_doubled(image[some]) @ filters  # (9, pixels, O)
         products = products.reshape(3, 3, *results.shape[2:])  # (x, y, ...)
         _along_both_axes(_results_of_doubled, 2, products, results)
     if bias is not None:
@@ -179,18 +191,20 @@ def upsample_conv2d(x, weight, bias=None):
         for some in some_images:
             tiles = _products_from_results(g[some]) @ filters.swapaxes(1, 2)
             _tiles_of_doubled_transposed(tiles, padded[some])
-        return padded[:, 1:-1, 1:-1].transpose(0, 3, 1, 2)
+        d = padded[:, 1:-1, 1:-1]
+        return d.transpose(0, 3, 1, 2)
 
     def vjp_weight(g):
         total = np.zeros((9, C, O), x.dtype)
         for some in some_images:
-            tiles = _tiles_of_doubled(x[some])
+            tiles = _tiles_of_doubled(image[some])
             total += tiles.swapaxes(1, 2) @ _products_from_results(g[some])
         d = _transform_weights_transposed(total, OF_WEIGHTS_ON_DOUBLED)
         return d.transpose(3, 2, 0, 1)
 
     def vjp_bias(g):
-        return ones(g.size // O, g.dtype) @ g.transpose(0, 2, 3, 1).reshape(-1, O)
+        pixels = g.transpose(0, 2, 3, 1).reshape(-1, O)
+        return ones(len(pixels), g.dtype) @ pixels
 
     return out.transpose(0, 3, 1, 2), vjp_x, vjp_weight, vjp_bias
 
@@ -202,8 +216,8 @@ def _tiles_of_doubled(image):
     half = np.empty((3, Y, X + 2, B, C), image.dtype)
     tiles = np.empty((3, 3, Y, X, B, C), image.dtype)
     padded[1:-1, 1:-1] = image.transpose(1, 2, 0, 3)
-    _sums_of_doubled(padded[:-2], padded[1:-1], padded[2:], half)
-    _sums_of_doubled(half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:], tiles)
+    _sums_of_doubled(*_three(padded), half)
+    _sums_of_doubled(*_three(half, axis=2), tiles)
     return tiles.reshape(9, -1, C)
 
 
@@ -213,8 +227,15 @@ def _tiles_of_doubled_transposed(tiles, padded):
     Y, X, B, C = d.shape
     tiles = tiles.reshape(3, 3, Y - 2, X - 2, B, C)
     half = np.zeros((3, Y - 2, X, B, C), tiles.dtype)
-    _sums_of_doubled_transposed(tiles, half[:, :, :-2], half[:, :, 1:-1], half[:, :, 2:])
-    _sums_of_doubled_transposed(half, d[:-2], d[1:-1], d[2:])
+    _sums_of_doubled_transposed(tiles, *_three(half, axis=2))
+    _sums_of_doubled_transposed(half, *_three(d))
+
+
+def _three(padded, axis=0):
+    """Views of the pixels before, here and after, along an axis with a zero at both ends."""
+    n = padded.shape[axis] - 2
+    rest = (slice(None),) * axis
+    return [padded[(*rest, slice(start, start + n))] for start in range(3)]
 
 
 def _products_from_results(g):

@@ -7,9 +7,10 @@ positions of one block. Blocks of one token are autoregression, one block of all
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, sampling
 from minigen.models.masked import MaskedDiffusion
 from minigen.networks import Window, block_mask
 from minigen.tensor import Tensor
@@ -25,7 +26,7 @@ class BlockDiffusion(MaskedDiffusion):
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
-        weighting: str = "simple", *, block_size: int, rng: np.random.Generator,
+        weighting: str = "simple", *, block_size: int, rng: Generator,
     ) -> None:  # fmt: skip
         if block_size < 1 or context % block_size:
             raise ValueError(f"BlockDiffusion: {block_size=} does not divide {context=}")
@@ -34,17 +35,17 @@ class BlockDiffusion(MaskedDiffusion):
 
     # -- hide: some positions of each block --------------------------------------------------------
 
-    def hide(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def hide(self, x: ndarray, rng: Generator) -> ndarray:
         """What to hide of x (B, L): of each block as masked diffusion does of the whole."""
         return super().hide(x.reshape(-1, self.block_size), rng).reshape(x.shape)
 
-    def weights(self, hidden: np.ndarray) -> np.ndarray:
+    def weights(self, hidden: ndarray) -> ndarray:
         """block_size / k where hidden (B, L) is true, k the number hidden in that block."""
         return super().weights(hidden.reshape(-1, self.block_size)).reshape(hidden.shape)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def predict(self, x: np.ndarray, hidden: np.ndarray) -> Tensor:
+    def predict(self, x: ndarray, hidden: ndarray) -> Tensor:
         """Logits (B, L, V), given what is shown of the own block and all of the blocks before.
 
         All blocks in one pass: it reads the hidden copy and the clean copy of x side by side.
@@ -57,11 +58,11 @@ class BlockDiffusion(MaskedDiffusion):
     # -- sampling ----------------------------------------------------------------------------------
 
     def sample_walk(
-        self, n: int, rng: np.random.Generator, length: int | None = None,
+        self, n: int, rng: Generator, length: int | None = None,
         steps: int | None = None, order: str = "random", counts=None,
-        known: np.ndarray | None = None, temperature: float = 1.0, top_k: int | None = None,
+        known: ndarray | None = None, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, cache: bool = True,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state, each (n, length), block after block; arguments as of `MaskedDiffusion`, and
 
         Args:
@@ -82,7 +83,7 @@ class BlockDiffusion(MaskedDiffusion):
             for state in self._block_walk(x, start, block_times, read, commit):
                 yield (x := state)
 
-    def _block_walk(self, x, start, times, read, commit) -> Iterator[np.ndarray]:
+    def _block_walk(self, x, start, times, read, commit) -> Iterator[ndarray]:
         """The walk of masked diffusion over the block of x that begins at `start`."""
         end = start + self.block_size
         before, block, after = np.split(x, [start, end], axis=1)
@@ -96,7 +97,7 @@ class BlockDiffusion(MaskedDiffusion):
 
     # -- bound -------------------------------------------------------------------------------------
 
-    def token_log_probs(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    def token_log_probs(self, x: ndarray, hidden: ndarray) -> ndarray:
         """log p(x_i | what is shown of its block, and the blocks before): (B, L) nats, any L."""
         window, said = self._window(x.shape[1]), []
         for part in zip(window.parts(window.cut(x)), window.parts(window.cut(hidden))):
@@ -111,13 +112,13 @@ class BlockDiffusion(MaskedDiffusion):
             raise ValueError(f"length: expected whole blocks, one kept beyond the context; {came}")
         return window
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
-        self._window(x.size and x.shape[1])
+    def _checked(self, x: ndarray) -> ndarray:
+        x = arguments.tokens(x, self.vocab_size)
+        self._window(x.shape[1] if x.size else 0)
         return x
 
 
-def side_by_side_mask(length: int, block_size: int) -> np.ndarray:
+def side_by_side_mask(length: int, block_size: int) -> ndarray:
     """(2L, 2L) booleans: who may look at whom in [hidden copy | clean copy].
 
     A hidden copy's position looks at its own block, and at earlier blocks of the clean copy.

@@ -9,10 +9,21 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops, sampling
-from minigen.randomness import even_draws, generator
-from minigen.schedules import Schedule, checked, cosine, log_normal, log_normal_mass, spread
+from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
+from minigen.schedules import (
+    PREDICTIONS,
+    Schedule,
+    checked,
+    cosine,
+    even_draws,
+    log_normal,
+    log_normal_mass,
+    spread,
+)
 from minigen.tensor import Tensor, no_grad
 
 # Of the training examples: classifier-free guidance needs a network that knows both.
@@ -22,7 +33,7 @@ SHARE_WITHOUT_LABEL = 0.1
 MOST_FORGOTTEN, MOST_CARRIED = 1000, 10
 
 
-class DDPM:
+class DDPM(Walks):
     """A discrete diffusion model.
 
     Why velocity is the default. Noise is easy to see where there is much of it, the clean thing
@@ -55,17 +66,10 @@ class DDPM:
         self, net, schedule: Schedule | None = None, steps: int = 1000, predict: str = "velocity",
         levels: int | None = None, weighting: str = "simple",
     ) -> None:  # fmt: skip
-        if steps < 2 or steps % 1 or (levels is not None and levels < 2):
-            came = f"steps={steps}, levels={levels}"
-            raise ValueError(
-                f"DDPM: steps and levels must be whole numbers, at least 2, got {came}"
-            )
-        if predict not in ("noise", "clean", "velocity"):
-            expected = '"noise", "clean" or "velocity"'
-            raise ValueError(f"DDPM: predict must be {expected}, got {predict!r}")
-        if weighting not in ("simple", "bound"):
-            raise ValueError(f'DDPM: weighting must be "simple" or "bound", got {weighting!r}')
-        schedule = cosine() if schedule is None else checked(schedule, "DDPM")
+        arguments.whole(2, steps=steps, levels=2 if levels is None else levels)
+        arguments.one_of(PREDICTIONS, predict=predict)
+        arguments.one_of(("simple", "bound"), weighting=weighting)
+        schedule = cosine() if schedule is None else checked(schedule)
         self._oracle = hasattr(net, "denoise")
         if predict == "noise" and schedule.alpha(1.0) == 0 and not self._oracle:
             why = f"predict='noise' divides by the signal, and {schedule} ends with none"
@@ -78,13 +82,13 @@ class DDPM:
 
     # -- hide --------------------------------------------------------------------------------------
 
-    def q_sample(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+    def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward chain in one jump (eq. 4)."""
         return self.schedule.noisy(clean, noise, t)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def denoise(self, x: np.ndarray, t, label: np.ndarray | None = None) -> np.ndarray:
+    def denoise(self, x: ndarray, t, label: ndarray | None = None) -> ndarray:
         """The clean thing that the network sees in x (B, *shape) at t, a number or (B,); like x."""
         if self._oracle:
             if label is not None:
@@ -94,17 +98,15 @@ class DDPM:
             output = self._output(x.astype(np.float32), t, label).data
         return self._clipped(self.schedule.clean(output.astype(x.dtype), x, t, self.predict))
 
-    def _output(self, x_t: np.ndarray, t, label) -> Tensor:
+    def _output(self, x_t: ndarray, t, label) -> Tensor:
         return self.net(self.schedule.scaled(x_t, t), t, label)
 
-    def _clipped(self, clean: np.ndarray) -> np.ndarray:
+    def _clipped(self, clean: ndarray) -> ndarray:
         return clean if self.levels is None else np.clip(clean, -1, 1)
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(
-        self, x: np.ndarray, rng: np.random.Generator, label=None, *, t=None, noise=None
-    ) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator, label=None, *, t=None, noise=None) -> Tensor:
         """Mean squared error of the network's output at random t: a scalar, per dimension.
 
         Args:
@@ -113,15 +115,15 @@ class DDPM:
             t: (B,) times on the grid i / T, and
             noise: like x, to use instead of drawing them.
         """
-        x, rng = self._checked(x), generator(rng, "DDPM.loss")
+        x, rng = self._checked(x), arguments.generator(rng)
         if self._oracle:
-            raise TypeError(f"DDPM.loss: {type(self.net).__name__} is an oracle: nothing to train")
+            raise TypeError(f"loss: {type(self.net).__name__} is an oracle: nothing to train")
         if t is None:  # each step alike likely
             t = (1 + np.floor(even_draws(len(x), rng) * self.steps)) / self.steps
         noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
         if label is not None:
             hidden = rng.random(len(x)) < SHARE_WITHOUT_LABEL
-            label = np.where(hidden, self.net.classes, self._checked_label(label, len(x)))
+            label = np.where(hidden, self.net.classes, self._labels(label, len(x)))
         output = self._output(self.q_sample(x, noise, t), t, label)
         target = self.schedule.target(x, noise, t, self.predict)
         if self.weighting == "simple":
@@ -132,16 +134,11 @@ class DDPM:
 
     # -- sample_walk -------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
-        """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
-
     def sample_walk(
-        self, n: int, rng: np.random.Generator, method: str = "ancestral", steps: int | None = None,
-        eta: float = 0.0, label: int | np.ndarray | None = None, guidance_scale: float = 1.0,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self, n: int, rng: Generator, method: str = "ancestral", steps: int | None = None,
+        eta: float = 0.0, label: int | ndarray | None = None, guidance_scale: float = 1.0,
+        noise: ndarray | None = None,
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from pure noise to the sample, each (n, *shape).
 
         Ten steps are enough for every method and schedule, but for "heun" under variance_exploding,
@@ -158,11 +155,10 @@ class DDPM:
         """
         steps = self.steps if steps is None else steps
         if label is None and guidance_scale != 1:
-            came = f"guidance_scale={guidance_scale}"
-            raise ValueError(f"sample: {came} has no effect without a label")
+            raise ValueError(f"{guidance_scale=} has no effect without a label")
         denoise = self.denoise
         if label is not None:
-            denoise = self._guided(self._checked_label(label, n), guidance_scale)
+            denoise = self._guided(self._labels(label, n), guidance_scale)
         walk = sampling.from_noise(
             (n, *self.net.shape), self.schedule, denoise, rng,
             method=method, offered=self.METHODS, steps=steps, eta=eta, noise=noise,
@@ -179,7 +175,7 @@ class DDPM:
             better = 'expect bad samples, and train DDPM(net, predict="velocity")'
             warnings.warn(f"sample: {first}: {better}", UserWarning, stacklevel=3)
 
-    def _guided(self, label: np.ndarray, guidance_scale: float) -> sampling.Denoise:
+    def _guided(self, label: ndarray, guidance_scale: float) -> sampling.Denoise:
         def conditional(x, t):
             return self.denoise(x, t, label)
 
@@ -188,7 +184,7 @@ class DDPM:
 
     # -- bound: eq. 5 ------------------------------------------------------------------------------
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator, times: int = 50) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator, times: int = 50) -> ndarray:
         """An unbiased estimate of a lower bound on log p(x), x (B, *shape): (B,) nats.
 
         On grey levels a perfect denoiser closes the gap as T grows; a trained one is often best in
@@ -205,16 +201,14 @@ class DDPM:
         terms = self.bound_terms(x, rng, min(times, self.steps - 1))
         return -(terms["prior"] + terms["steps"].sum(axis=1) + terms["decoder"])
 
-    def bound_terms(self, x: np.ndarray, rng: np.random.Generator, times: int) -> dict:
+    def bound_terms(self, x: ndarray, rng: Generator, times: int) -> dict:
         """What the bound costs, in nats: "prior" L_T (B,), "decoder" L_0 (B,), "steps" (B, times).
 
         "steps" divides L_1 + ... + L_T-1 into `times` equal stretches of the chain and estimates
-        each from one of its steps; with times = T - 1, column k is L_k+1, the cost of step i = k +
-        2.
+        each from one of its steps; with times = T - 1, column k is L_(k+1), the cost of step k + 2.
         """
-        x, rng = self._checked(x), generator(rng, "DDPM.bound")
-        if not 1 <= times < self.steps:
-            raise ValueError(f"bound: times must lie in 1..{self.steps - 1}, got {times}")
+        x, rng = self._checked(x), arguments.generator(rng)
+        arguments.whole(1, self.steps - 1, times=times)
         stretch, start = (self.steps - 1) / times, rng.random(len(x))
         chosen = [2 + np.floor((start + k) * stretch) for k in range(times)]  # each of 2 .. T alike
         costs = [self._step_cost(x, i / self.steps, rng) for i in chosen]
@@ -224,14 +218,14 @@ class DDPM:
             "decoder": self._decoder_cost(x, rng),
         }
 
-    def _prior_cost(self, x: np.ndarray) -> np.ndarray:
+    def _prior_cost(self, x: ndarray) -> ndarray:
         """KL of q(x_T | x) = N(alpha x, sigma^2) from the prior N(0, s^2)."""
         alpha, sigma = self.schedule.alpha(1.0), self.schedule.sigma(1.0)
         s = self.schedule.prior_std
         ratio = (sigma / s) ** 2
         return _per_example(ratio + (alpha / s * x.astype(np.float64)) ** 2 - 1 - np.log(ratio)) / 2
 
-    def _step_cost(self, x: np.ndarray, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _step_cost(self, x: ndarray, t: ndarray, rng: Generator) -> ndarray:
         """KL(q(x_after | x_now, x) || p(x_after | x_now)), now = t, after = t - 1 / T (eq. 8).
 
         Both have the variance beta tilde, so it is w |x - denoised|^2.
@@ -239,18 +233,18 @@ class DDPM:
         error = x.astype(np.float64) - self._seen_again(x, t, rng)
         return self._step_weight(t) * _per_example(error**2)
 
-    def _seen_again(self, x: np.ndarray, t, rng: np.random.Generator) -> np.ndarray:
+    def _seen_again(self, x: ndarray, t, rng: Generator) -> ndarray:
         """What is denoised of x after noise was put on it."""
         x_t = self.q_sample(x, rng.standard_normal(x.shape, np.float32), t)
         return self.denoise(x_t, t)
 
-    def _step_weight(self, t) -> np.ndarray:
+    def _step_weight(self, t) -> ndarray:
         """w = (SNR(t - 1/T) - SNR(t)) / 2; first SNR(t) / 2, the decoder's variance is 1 / SNR."""
         i = np.round(np.asarray(t) * self.steps)
         before, now = self.schedule.log_snr((i - 1) / self.steps), self.schedule.log_snr(t)
         return np.where(i == 1, np.exp(now), np.exp(before) - np.exp(now)) / 2
 
-    def _decoder_cost(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _decoder_cost(self, x: ndarray, rng: Generator) -> ndarray:
         """-log p(x | x_1): normal around the denoised x_1, over the width of a level (eq. 13)."""
         t = 1 / self.steps
         mean = self._seen_again(x, t, rng).astype(np.float64)
@@ -262,26 +256,17 @@ class DDPM:
         high = np.where(x > 1 - half, np.inf, (x + half - mean) / std)
         return -_per_example(log_normal_mass(low, high))
 
-    # -- bad input ---------------------------------------------------------------------------------
-
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x, shape = np.asarray(x), tuple(self.net.shape)
-        if x.dtype.kind != "f":
-            hint = "data.to_signed maps levels to [-1, 1]"
-            raise TypeError(f"DDPM: x has dtype {x.dtype}, expected floats ({hint})")
-        if x.shape[1:] != shape or not len(x):
-            expected = f"one or more examples of shape {shape}"
-            raise ValueError(f"DDPM: expected {expected}, got {x.shape}")
+    def _checked(self, x: ndarray) -> ndarray:
+        x = np.asarray(x)
+        arguments.examples(x, self.net.shape)
         return x
 
-    def _checked_label(self, label: int | np.ndarray, n: int) -> np.ndarray:
-        label, classes = np.broadcast_to(label, n), getattr(self.net, "classes", None) or 0
-        if label.dtype.kind not in "iu" or label.min() < 0 or label.max() >= classes:
-            expected = f"integers below {classes}, the classes of this network"
-            raise IndexError(f"label: expected {expected}; got {label}")
-        return label
+    def _labels(self, label: int | ndarray, n: int) -> ndarray:
+        if not getattr(self.net, "classes", None):
+            raise ValueError("label: this network was built without classes")
+        return arguments.labels(label, n, self.net.classes)
 
 
-def _per_example(x: np.ndarray) -> np.ndarray:
+def _per_example(x: ndarray) -> ndarray:
     """Sum over all axes but the first."""
     return x.reshape(len(x), -1).sum(axis=1)

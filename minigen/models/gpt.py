@@ -7,14 +7,16 @@ of sampling commits to one position, exactly.
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.networks import TokenTransformer, Window, causal_mask
 from minigen.tensor import Tensor, no_grad
 
 
-class GPT:
+class GPT(Walks):
     """A language model over tokens 0 .. vocab_size - 1: characters, pixels, anything discrete.
 
     A start token precedes the first position, so the first token has a probability too. Beyond the
@@ -29,7 +31,7 @@ class GPT:
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128, *,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> None:  # fmt: skip
         self.vocab_size, self.context = vocab_size, context
         self.layers, self.heads, self.width = layers, heads, width
@@ -41,25 +43,25 @@ class GPT:
 
     # -- hide: everything to the right -------------------------------------------------------------
 
-    def q_sample(self, x: np.ndarray) -> np.ndarray:
+    def q_sample(self, x: ndarray) -> ndarray:
         """What each position of x (B, L) sees last: the start token, then all columns but one."""
         start = np.full((len(x), 1), self.vocab_size)
         return np.concatenate([start, x[:, :-1]], axis=1)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def predict(self, inputs: np.ndarray) -> Tensor:
+    def predict(self, inputs: ndarray) -> Tensor:
         """Logits (B, L, V) of what follows each of the inputs (B, L), L <= context."""
         return self.network(inputs, causal_mask(inputs.shape[1]))
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
+    def logits(self, x: ndarray) -> ndarray:
         """Logits of every token given those before it, without gradients: (B, L, V), for any L."""
         inputs, window = self.q_sample(self._checked(x)), self._window()
         with no_grad():
             said = [self.predict(part).data for part in window.parts(window.cut(inputs))]
         return window.join(np.concatenate(said), inputs.shape)
 
-    def attention_maps(self, x: np.ndarray) -> np.ndarray:
+    def attention_maps(self, x: ndarray) -> ndarray:
         """Where it looks to predict each token of x (B, L): (B, layers, H, L, L), rows sum to 1.
 
         Row i predicts token i; column 0 is the start token, column j the token j - 1.
@@ -70,7 +72,7 @@ class GPT:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator | None = None) -> Tensor:
         """Mean cross-entropy of the next token, nats per token.
 
         Args:
@@ -80,22 +82,17 @@ class GPT:
         """
         inputs, targets = self._teacher(x)
         if inputs.shape[1] > self.context:
-            came = f"{inputs.shape[1]} columns, but the context is {self.context}"
-            raise ValueError(f"loss: {came} (at most context + 1)")
+            expected = f"at most context + 1 = {self.context + 1} columns"
+            raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return ops.cross_entropy(self.predict(inputs), targets)
 
     # -- sampling ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
-        """n sequences, (n, length): the last state of `sample_walk`, which explains `how`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
-
     def sample_walk(
-        self, n: int, rng: np.random.Generator, prompt: np.ndarray | None = None,
+        self, n: int, rng: Generator, prompt: ndarray | None = None,
         length: int | None = None, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, cache: bool = True,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Draw one position at a time; yields every state (n, length), 0 where nothing is written.
 
         Args:
@@ -104,7 +101,8 @@ class GPT:
             temperature, top_k, top_p: see `sampling.draw`.
             cache: keep keys and values of earlier positions; the result is the same without.
         """
-        x, known = self._begun(n, prompt, self.context if length is None else length)
+        length = self.context if length is None else length
+        x, known = sampling.begun(n, length, prompt, self.vocab_size)
         commit = sampling.write(sampling.draw(rng, temperature, top_k, top_p))
         read = self._window().reader(n, cache)
 
@@ -114,30 +112,17 @@ class GPT:
         yield x
         yield from sampling.walk(x, range(known, x.shape[1] + 1), predict, commit)
 
-    def _begun(self, n: int, prompt, length: int) -> tuple[np.ndarray, int]:
-        """The state that the walk sets out from (n, length), and how many columns are known."""
-        prompt = np.zeros((1, 0), np.int64) if prompt is None else self._checked(prompt)
-        known = prompt.shape[1]
-        if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
-            came = f"got {n=}, {length=}, a prompt of shape {prompt.shape}"
-            raise ValueError(
-                f"sample: expected n >= 1, length >= 1 and >= the prompt's, 1 or n prompts; {came}"
-            )
-        x = np.zeros((n, length), np.int64)
-        x[:, :known] = prompt
-        return x, known
-
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of each row of x (B, L): (B,) nats; see `scored`."""
         return self.token_log_probs(x).sum(axis=1)
 
-    def scored(self, x: np.ndarray) -> int:
+    def scored(self, x: ndarray) -> int:
         """Number of tokens that `log_prob` scores: all; of context + 1 the first is only given."""
         return self._teacher(x)[1].shape[1]
 
-    def token_log_probs(self, x: np.ndarray) -> np.ndarray:
+    def token_log_probs(self, x: ndarray) -> ndarray:
         """log p of every scored token given what precedes it: (B, scored), nats."""
         inputs, targets = self._teacher(x)
         window = self._window()
@@ -146,7 +131,7 @@ class GPT:
             log_p = [sampling.token_log_probs(self.predict(i).data, t) for i, t in zip(*parts)]
         return window.join(np.concatenate(log_p), targets.shape)
 
-    def _teacher(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _teacher(self, x: ndarray) -> tuple[ndarray, ndarray]:
         """Inputs and targets: every token is predicted from the true ones before it."""
         x = self._checked(x)
         if x.shape[1] == self.context + 1:
@@ -156,8 +141,8 @@ class GPT:
     def _window(self) -> Window:
         return Window(self.network)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
+    def _checked(self, x: ndarray) -> ndarray:
+        x = arguments.tokens(x, self.vocab_size)
         if not x.size:
-            raise ValueError(f"GPT: expected tokens of shape (B, L), at least one, got {x.shape}")
+            raise ValueError(f"x: expected tokens of shape (B, L), at least one, got {x.shape}")
         return x

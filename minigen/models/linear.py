@@ -7,44 +7,27 @@ x_t = c + sum_k phi_k x_{t-k} + sigma e_t.
 from statistics import NormalDist
 
 import numpy as np
+from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.random import Generator
 
-from minigen import sampling
+from minigen import arguments, sampling
 
 # -- reading a series ------------------------------------------------------------------------------
 
 
-def as_numbers(name: str, x) -> np.ndarray:
-    """x in float64, or an error that says what is wrong with it."""
-    try:
-        values = np.ma.asarray(x, np.float64).filled(np.nan)  # a masked value is a missing one
-    except (TypeError, ValueError) as error:
-        kind = type(x).__name__
-        raise TypeError(
-            f"{name}: expected an array of numbers, got {kind} (of a data.Series, pass .values)"
-        ) from error
-    missing = np.argwhere(~np.isfinite(values))
-    if len(missing):
-        raise ValueError(
-            f"{name}: {len(missing)} missing or infinite values, first at {missing[0].tolist()};"
-            " fill or cut them"
-        )
-    return values
-
-
-def as_series(series: np.ndarray, shortest: int) -> np.ndarray:
+def as_series(series: ndarray, shortest: int) -> ndarray:
     """The series (L,) in float64, or an error that says what is wrong with it."""
-    values = as_numbers("series", series)
+    values = arguments.numbers("series", series)
     if values.ndim != 1 or len(values) < shortest:
-        raise ValueError(
-            f"series: expected one row of at least {shortest} values, got shape {values.shape}"
-        )
+        expected = f"one row of at least {shortest} values"
+        raise ValueError(f"series: expected {expected}, got shape {values.shape}")
     if np.ptp(values) == 0:
         raise ValueError(f"series: constant, all {len(values)} values are {values[0]}")
     return values
 
 
-def autocovariance(series: np.ndarray, lags: int) -> np.ndarray:
+def autocovariance(series: ndarray, lags: int) -> ndarray:
     """gamma_k = 1/n sum_t (x_t - mean)(x_{t+k} - mean), k = 0..lags: (lags + 1,) (BD eq. 7.2.1).
 
     1/n, not 1/(n - k): only so is the matrix gamma_{|i-j|} positive definite and every Yule-Walker
@@ -55,7 +38,7 @@ def autocovariance(series: np.ndarray, lags: int) -> np.ndarray:
     return np.array([x[: len(x) - k] @ x[k:] for k in range(lags + 1)]) / len(x)
 
 
-def autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:
+def autocorrelation(series: ndarray, lags: int) -> tuple[ndarray, ndarray]:
     """r_k, k = 0..lags, and the half-width of its 95% band if the truth were zero from lag k on.
 
     Both (lags + 1,). Bartlett: var r_k = (1 + 2 sum_{0 < j < k} r_j^2) / n (BD theorem 7.2.1).
@@ -67,7 +50,7 @@ def autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarr
     return r, 1.96 * np.sqrt(variance)
 
 
-def partial_autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, np.ndarray]:
+def partial_autocorrelation(series: ndarray, lags: int) -> tuple[ndarray, ndarray]:
     """Correlation at lag k with what lies between taken out, and the half-width of its 95% band.
 
     Both (lags + 1,). It is the last coefficient of the AR(k); for white noise its variance is 1/n
@@ -82,7 +65,7 @@ def partial_autocorrelation(series: np.ndarray, lags: int) -> tuple[np.ndarray, 
 # -- estimating ------------------------------------------------------------------------------------
 
 
-def levinson_durbin(gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def levinson_durbin(gamma: ndarray) -> tuple[ndarray, ndarray, ndarray]:
     """Solve Yule-Walker, gamma_k = sum_j phi_j gamma_{|k-j|}, one order at a time (BD prop. 5.2.1).
 
     gamma (p + 1,) -> phi (p,); the partial autocorrelations (p + 1,); the noise variances of
@@ -99,7 +82,7 @@ def levinson_durbin(gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return phi, np.array(partial), np.array(variance)
 
 
-def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, float, float]:
+def least_squares(x: ndarray, order: int, skip: int) -> tuple[ndarray, float, float]:
     """Regress x[skip:] on its p = `order` lags: phi (p,), c and the noise variance (1/n).
 
     Solved for (x - mean) / scale: beside a large mean the lags of x itself all look alike.
@@ -112,16 +95,14 @@ def least_squares(x: np.ndarray, order: int, skip: int) -> tuple[np.ndarray, flo
     design = np.column_stack([np.ones(len(lags)), lags])
     solution, _, rank, _ = np.linalg.lstsq(design, target, rcond=None)
     if rank < order + 1:
-        raise ValueError(
-            f"series: its {order} lags are linearly dependent"
-            " (it follows a smaller rule without noise)"
-        )
+        why = "it follows a smaller rule without noise"
+        raise ValueError(f"series: its {order} lags are linearly dependent: {why}")
     c, phi = solution[0], solution[1:]
     residual = scale * (target - design @ solution)
     return phi, mean * (1 - phi.sum()) + scale * c, np.mean(residual**2)
 
 
-def order_criteria(series: np.ndarray, largest: int) -> dict[str, np.ndarray]:
+def order_criteria(series: ndarray, largest: int) -> dict[str, ndarray]:
     """AIC, BIC and HQIC of the AR(0..largest), each (largest + 1,): best is `["BIC"].argmin()`.
 
     log sigma_p^2 + (p + 1) penalty / n with penalty 2, log n, 2 log log n (BD section 9.3; Hannan
@@ -151,8 +132,7 @@ class LinearAR:
     density = True
 
     def __init__(self, order: int):
-        if order < 1:
-            raise ValueError(f"order: expected at least 1, got {order}")
+        arguments.whole(1, order=order)
         self.order = order
         self.coefficients = np.full(order, np.nan)
         self.intercept = np.array(np.nan)
@@ -162,15 +142,14 @@ class LinearAR:
 
     @classmethod
     def known(
-        cls, coefficients: np.ndarray, intercept: float = 0.0, noise_std: float = 1.0
+        cls, coefficients: ndarray, intercept: float = 0.0, noise_std: float = 1.0
     ) -> "LinearAR":
         """The model with these parameters, nothing estimated; it needs a `history` to forecast."""
         model = cls(len(coefficients))
-        model.coefficients = as_numbers("coefficients", coefficients).copy()
-        model.intercept = as_numbers("intercept", intercept).copy()
-        model.noise_std = as_numbers("noise_std", noise_std).copy()
-        if model.noise_std <= 0:
-            raise ValueError(f"noise_std: expected above 0, got {noise_std}")
+        model.coefficients = arguments.numbers("coefficients", coefficients).copy()
+        model.intercept = arguments.numbers("intercept", intercept).copy()
+        model.noise_std = arguments.numbers("noise_std", noise_std).copy()
+        arguments.within("(0, inf)", noise_std=model.noise_std)
         return model
 
     def __repr__(self) -> str:
@@ -193,13 +172,12 @@ class LinearAR:
             came = ", ".join(misplaced) or "no model or no series"
             raise TypeError(f"fit: expected LinearAR(order=13).fit(series), got {came}")
         x = as_series(series, 2 * self.order + 2)
+        arguments.one_of(("least-squares", "yule-walker"), method=method)
         if method == "least-squares":
             phi, intercept, variance = least_squares(x, self.order, skip=self.order)
-        elif method == "yule-walker":
+        else:
             phi, _, variances = levinson_durbin(autocovariance(x, self.order))
             intercept, variance = x.mean() * (1 - phi.sum()), variances[-1]
-        else:
-            raise ValueError(f"method: expected 'least-squares' or 'yule-walker', got {method!r}")
         self.coefficients = phi
         self.intercept = np.array(intercept)
         self.noise_std = np.array(np.sqrt(variance))
@@ -209,7 +187,7 @@ class LinearAR:
 
     # -- what the coefficients say -----------------------------------------------------------------
 
-    def roots(self) -> np.ndarray:
+    def roots(self) -> ndarray:
         """The p roots of z^p - phi_1 z^{p-1} - ... - phi_p, largest first.
 
         The process is stationary if all lie inside |z| = 1.
@@ -230,7 +208,7 @@ class LinearAR:
         """The mean of the stationary process, c / (1 - sum phi)."""
         return float(self._fitted().intercept / (1 - self.coefficients.sum()))
 
-    def autocovariance(self, lags: int) -> np.ndarray:
+    def autocovariance(self, lags: int) -> ndarray:
         """gamma_0 .. gamma_lags of the stationary process; ValueError if it is not stationary.
 
         gamma_k - sum_j phi_j gamma_{|k-j|} = sigma^2 for k = 0, else 0 (BD section 3.3): p + 1
@@ -250,7 +228,7 @@ class LinearAR:
             gamma.append(self.coefficients @ gamma[: -p - 1 : -1])
         return np.array(gamma[: lags + 1])
 
-    def spectrum(self, frequency: np.ndarray) -> np.ndarray:
+    def spectrum(self, frequency: ndarray) -> ndarray:
         """Variance per unit of frequency, at -1/2..1/2 cycles a step (BD theorem 4.4.2).
 
         Its integral is gamma_0.
@@ -261,22 +239,19 @@ class LinearAR:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def one_step(self, x: np.ndarray) -> np.ndarray:
+    def one_step(self, x: ndarray) -> ndarray:
         """E[x_t | the `order` values before it] for x (..., L): (..., L - order)."""
-        x = as_numbers("x", x)
+        x = arguments.numbers("x", x)
         if x.ndim == 0 or x.shape[-1] <= self.order:
-            raise ValueError(
-                f"x: expected more than order = {self.order} values along L, got shape {x.shape}"
-            )
+            expected = f"more than order = {self.order} values along L"
+            raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return self._next_mean(sliding_window_view(x[..., :-1], self.order, axis=-1))
 
-    def point_forecast(self, steps: int, history: np.ndarray | None = None) -> np.ndarray:
+    def point_forecast(self, steps: int, history: ndarray | None = None) -> ndarray:
         """E[x_{T+h} | history], h = 1..steps: the walk without noise, (steps,)."""
         return self._walk(self._past(history), np.zeros((1, steps)))[0]
 
-    def interval(
-        self, steps: int, level: float = 0.9, history: np.ndarray | None = None
-    ) -> np.ndarray:
+    def interval(self, steps: int, level: float = 0.9, history: ndarray | None = None) -> ndarray:
         """Lower and upper ends (steps, 2) that should hold x_{T+h} with probability `level`.
 
         var = sigma^2 sum_{j<h} psi_j^2, psi the response to a unit shock (BD section 5.5), times
@@ -284,22 +259,20 @@ class LinearAR:
         coefficients are uncertain. Coverage measured for an AR(2) of period 11, level 0.9, 1 to 10
         steps: 0.86-0.89 at n = 50, 0.88-0.90 at n = 100.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level: expected between 0 and 1, got {level}")
+        arguments.within("(0, 1)", level=level)
         center = self.point_forecast(steps, history)
         shock = LinearAR.known(self.coefficients)
         psi = shock._walk(np.zeros((1, self.order)), np.eye(1, steps))[0]
         used = self.order + 1
-        inflate = 1 + 2 * used / (
-            self.observations - used
-        )  # = (n + p + 1) / (n - p - 1), 1 if known
+        # = (n + p + 1) / (n - p - 1), and 1 for a known model, whose n is infinite
+        inflate = 1 + 2 * used / (self.observations - used)
         std = self.noise_std * np.sqrt(inflate * np.cumsum(psi**2))
         half = NormalDist().inv_cdf((1 + level) / 2) * std
         return np.stack([center - half, center + half], axis=1)
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int) -> ndarray:
         """n series (n, length) of the stationary process.
 
         The first p values come from their joint Gaussian, the others one by one.
@@ -308,25 +281,25 @@ class LinearAR:
         places = np.arange(self.order)
         covariance = gamma[np.abs(np.subtract.outer(places, places))]
         mean = np.full(self.order, self.mean())
-        start = _generator(rng).multivariate_normal(mean, covariance, size=n, method="cholesky")
+        start = arguments.generator(rng).multivariate_normal(
+            mean, covariance, size=n, method="cholesky"
+        )
         noise = rng.standard_normal((n, max(length - self.order, 0)))
         return np.hstack([start, self._walk(start, noise)])[:, :length]
 
-    def forecast(
-        self, steps: int, rng: np.random.Generator, paths: int, history=None, noise=None
-    ) -> np.ndarray:
+    def forecast(self, steps: int, rng: Generator, paths: int, history=None, noise=None) -> ndarray:
         """A fan of simulated futures (paths, steps), from the end of `history` (>= order values).
 
         history None is the end of the fitted series; noise (paths, steps), of unit variance, can be
         handed in.
         """
         if noise is None:
-            noise = _generator(rng).standard_normal((paths, steps))
+            noise = arguments.generator(rng).standard_normal((paths, steps))
         elif np.shape(noise) != (paths, steps):
             raise ValueError(f"noise: expected shape {(paths, steps)}, got {np.shape(noise)}")
         return self._walk(np.tile(self._past(history), (paths, 1)), noise)
 
-    def _walk(self, past: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def _walk(self, past: ndarray, noise: ndarray) -> ndarray:
         """Go on from past (n, p), x_t = its conditional mean + sigma noise_t: (n, steps).
 
         The state of the walk is the last p values; one step forgets the oldest of them.
@@ -345,43 +318,36 @@ class LinearAR:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log p(x_{p+1}, ..., x_L | x_1, ..., x_p) of each row of x (B, L): (B,), nats.
 
         Exact, and a density: conditional on the first p = order values, which it does not score.
         """
-        x = np.atleast_2d(as_numbers("x", x))
+        x = np.atleast_2d(arguments.numbers("x", x))
         z = (x[:, self.order :] - self.one_step(x)) / self.noise_std
         return -0.5 * (z**2 + np.log(2 * np.pi * self.noise_std**2)).sum(axis=1)
 
-    def scored(self, x: np.ndarray) -> int:
+    def scored(self, x: ndarray) -> int:
         """How many values of one row `log_prob` scores: L - order."""
         return np.shape(x)[-1] - self.order
 
     # -- what all of them need ---------------------------------------------------------------------
 
-    def _next_mean(self, past: np.ndarray) -> np.ndarray:
+    def _next_mean(self, past: ndarray) -> ndarray:
         """c + sum_k phi_k x_{t-k} from the p values before t, oldest first: (..., p) -> (...)."""
         return self.intercept + past @ self._fitted().coefficients[::-1]
 
-    def _past(self, history: np.ndarray | None) -> np.ndarray:
+    def _past(self, history: ndarray | None) -> ndarray:
         self._fitted()
         if history is None and not np.isfinite(self.history).all():
             raise ValueError("history: a known model has none, give at least `order` values")
-        past = self.history if history is None else as_numbers("history", history)
+        past = self.history if history is None else arguments.numbers("history", history)
         if past.ndim != 1 or len(past) < self.order:
-            raise ValueError(
-                f"history: expected at least {self.order} values in a row, got shape {past.shape}"
-            )
+            expected = f"at least {self.order} values in a row"
+            raise ValueError(f"history: expected {expected}, got shape {past.shape}")
         return past[None, -self.order :]  # (1, p)
 
     def _fitted(self) -> "LinearAR":
         if not np.isfinite(self.coefficients).all():
             raise RuntimeError(f"{self}: call .fit(series) first")
         return self
-
-
-def _generator(rng: np.random.Generator) -> np.random.Generator:
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
-    return rng

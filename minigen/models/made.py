@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.tensor import Tensor, no_grad, read_only
 
 
-class MADE:
+class MADE(Walks):
     """An autoregressive network over D dimensions of integer levels 0 .. V - 1, in any order.
 
     A level enters as V - 1 indicators, "at least 1" to "at least V - 1", so that neighbouring grey
@@ -34,14 +36,11 @@ class MADE:
 
     def __init__(
         self, dimensions: int, levels: int = 2, hidden: Sequence[int] = (512,),
-        order: Sequence[int] | None = None, penalty: float = 0.0, *, rng: np.random.Generator,
+        order: Sequence[int] | None = None, penalty: float = 0.0, *, rng: Generator,
     ) -> None:  # fmt: skip
-        sizes_fit = dimensions >= 1 and levels >= 2 and min(hidden, default=1) >= 1
-        if not sizes_fit or not 0 <= penalty < np.inf:
-            raise ValueError(
-                "MADE: expected dimensions >= 1, levels >= 2, hidden sizes >= 1, penalty >= 0;"
-                f" got {dimensions}, {levels}, {hidden}, {penalty}"
-            )
+        arguments.whole(1, dimensions=dimensions, hidden=min(hidden, default=1))
+        arguments.whole(2, levels=levels)
+        arguments.within("[0, inf)", penalty=penalty)
         self.dimensions, self.levels, self.penalty = dimensions, levels, penalty
         self.hidden = tuple(hidden)
         units = dimensions * (levels - 1)
@@ -60,7 +59,7 @@ class MADE:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def logits(self, x: np.ndarray) -> Tensor:
+    def logits(self, x: ndarray) -> Tensor:
         """(B, D) integers -> (B, D, V): the logits of each dimension given those before it."""
         x = self._checked(x)
         at_least = x[:, :, None] >= np.arange(1, self.levels)  # (B, D, V - 1)
@@ -81,7 +80,7 @@ class MADE:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator | None = None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator | None = None) -> Tensor:
         """Mean of -log p(x_i | x_before) over the dimensions, nats, plus the penalty."""
         loss = ops.cross_entropy(self.logits(x), x)
         if self.penalty:
@@ -92,17 +91,9 @@ class MADE:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, temperature: float = 1.0) -> np.ndarray:
-        """n draws (n, D), one dimension a pass: D passes."""
-        *_, x = self.sample_walk(n, rng, temperature)
-        return x
-
-    def sample_walk(
-        self, n: int, rng: np.random.Generator, temperature: float = 1.0
-    ) -> Iterator[np.ndarray]:
-        """The walk of `sample`, state by state: (n, D), dimensions not yet drawn are 0."""
-        if n < 1:
-            raise ValueError(f"sample: n={n}, expected at least 1")
+    def sample_walk(self, n: int, rng: Generator, temperature: float = 1.0) -> Iterator[ndarray]:
+        """Draw one dimension a pass; yields every state (n, D), 0 where nothing is drawn yet."""
+        arguments.whole(1, n=n)
 
         def predict(x, dimension):
             with no_grad():
@@ -115,24 +106,20 @@ class MADE:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact log-probability of x (B, D): (B,) nats. One pass gives all factors."""
+        x = self._checked(x)
         with no_grad():
-            logits = self.logits(x).data.astype(np.float64)
-            log_p = ops.log_softmax(logits).data
-        scored = np.take_along_axis(log_p, np.asarray(x)[:, :, None], axis=2)
-        return scored.sum(axis=(1, 2))
+            return sampling.token_log_probs(self.logits(x).data, x).sum(axis=1)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.levels)
+    def _checked(self, x: ndarray) -> ndarray:
+        x = arguments.tokens(x, self.levels)
         if x.shape[1] != self.dimensions or not len(x):
-            raise ValueError(
-                f"MADE: expected x of shape (B, {self.dimensions}), B >= 1, got {x.shape}"
-            )
+            raise ValueError(f"x: expected shape (B, {self.dimensions}), B >= 1, got {x.shape}")
         return x
 
 
-def masks(order: Sequence[int], copies: int, hidden: Sequence[int]) -> list[np.ndarray]:
+def masks(order: Sequence[int], copies: int, hidden: Sequence[int]) -> list[ndarray]:
     """One 0/1 mask (out, in) for each layer; inputs and outputs have `copies` units a dimension.
 
     Every unit has a degree: a dimension its place in the order; a hidden unit the place of the last

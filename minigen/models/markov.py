@@ -8,29 +8,17 @@ Modeling" (TR-10-98, 1998), chapter 2.
 from bisect import bisect_left
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen.sampling import draw, run, write
+from minigen import arguments
+from minigen.sampling import begun, draw, run, write
 
 LARGEST_CHAIN = 5000  # states: their transitions fill 0.2 GB
 PIECE = 2**16  # columns of a long sequence that an NGram scores at a time
 
 
-def as_tokens(x: np.ndarray, vocab_size: int) -> np.ndarray:
-    """x as a batch (B, L) of integers in 0..vocab_size-1; one sequence (L,) is a batch of one."""
-    try:
-        x = np.atleast_2d(x)
-    except ValueError as error:  # a tuple of parts of different lengths, such as data.Text
-        raise TypeError(f"x: expected integer tokens, got {type(x).__name__}") from error
-    if x.dtype.kind not in "iu" or x.ndim != 2:
-        raise TypeError(
-            f"x: expected integer tokens of shape (L,) or (B, L), got {x.dtype} of shape {x.shape}"
-        )
-    if x.size and not 0 <= x.min() <= x.max() < vocab_size:
-        raise IndexError(f"x: expected tokens in 0..{vocab_size - 1}, got {x.min()}..{x.max()}")
-    return x.astype(np.int64)
-
-
-def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
+def window_codes(x: ndarray, vocab_size: int, size: int) -> ndarray:
     """Windows of `size` neighbours of x (B, L) as integers: (B, L - size + 1).
 
     In base V = vocab_size, the newest symbol the last digit: code // V drops the newest symbol and
@@ -43,27 +31,23 @@ def window_codes(x: np.ndarray, vocab_size: int, size: int) -> np.ndarray:
     return codes
 
 
-def as_probabilities(name: str, p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def as_probabilities(name: str, p: ndarray, shape: tuple[int, ...]) -> ndarray:
     p = np.array(p, np.float64)
     if p.shape != shape or (p < 0).any() or not np.allclose(p.sum(axis=-1), 1, rtol=0, atol=1e-8):
-        raise ValueError(
-            f"{name}: expected shape {shape}, >= 0, sums of 1 along the last axis;"
-            f" got {p.shape}:\n{p}"
-        )
+        expected = f"shape {shape}, >= 0, sums of 1 along the last axis"
+        raise ValueError(f"{name}: expected {expected}; got {p.shape}:\n{p}")
     return p
 
 
 def enlarged_states(vocab_size: int, order: int) -> int:
     """V^p, counted before anything of that size is made."""
     if vocab_size < 1 or not 1 <= order < 63 or vocab_size**order > LARGEST_CHAIN:
-        raise ValueError(
-            f"expected V >= 1, order >= 1 and V^order <= {LARGEST_CHAIN} states,"
-            f" got V = {vocab_size}, order = {order}"
-        )
+        expected = f"V >= 1, order >= 1 and V^order <= {LARGEST_CHAIN} states"
+        raise ValueError(f"expected {expected}, got V = {vocab_size}, order = {order}")
     return vocab_size**order
 
 
-def log(p: np.ndarray) -> np.ndarray:
+def log(p: ndarray) -> ndarray:
     """Natural logarithm, -inf at 0 without a warning."""
     with np.errstate(divide="ignore"):
         return np.log(p)
@@ -75,7 +59,7 @@ class MarkovChain:
     initial (V,) is the distribution of the first state; None is the stationary distribution.
     """
 
-    def __init__(self, transition: np.ndarray, initial: np.ndarray | None = None):
+    def __init__(self, transition: ndarray, initial: ndarray | None = None):
         states = len(transition)
         self.transition = as_probabilities("transition", transition, (states, states))
         self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
@@ -88,7 +72,7 @@ class MarkovChain:
     # -- fit ---------------------------------------------------------------------------------------
 
     @classmethod
-    def enlarge(cls, conditional: np.ndarray) -> "MarkovChain":
+    def enlarge(cls, conditional: ndarray) -> "MarkovChain":
         """A chain of order p as a chain of order 1: its state is the tuple of the last p symbols.
 
         conditional (V, ..., V, V), p + 1 axes, is P(next | last p symbols, oldest first). The new
@@ -110,7 +94,7 @@ class MarkovChain:
 
     @classmethod
     def fit(
-        cls, x: np.ndarray, states: int, order: int = 1, pseudocount: float = 0.0
+        cls, x: ndarray, states: int, order: int = 1, pseudocount: float = 0.0
     ) -> "MarkovChain":
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n.
 
@@ -119,22 +103,19 @@ class MarkovChain:
         count.
         """
         contexts = enlarged_states(states, order)
-        if not 0 <= pseudocount < np.inf:
-            raise ValueError(f"pseudocount: expected a finite number >= 0, got {pseudocount}")
-        codes = window_codes(as_tokens(x, states), states, order + 1)
+        arguments.within("[0, inf)", pseudocount=pseudocount)
+        codes = window_codes(arguments.tokens(x, states), states, order + 1)
         counts = np.bincount(codes.ravel(), minlength=contexts * states) + pseudocount
         counts = counts.reshape((states,) * (order + 1))
         left = counts.sum(axis=-1, keepdims=True)
         if (left == 0).any():
-            raise ValueError(
-                f"x: {(left == 0).sum()} of {contexts} contexts are never left;"
-                " give a pseudocount > 0"
-            )
+            never = f"{(left == 0).sum()} of {contexts} contexts are never left"
+            raise ValueError(f"x: {never}; give a pseudocount > 0")
         return cls.enlarge(counts / left)
 
     # -- what the transitions say ------------------------------------------------------------------
 
-    def stationary(self) -> np.ndarray:
+    def stationary(self) -> ndarray:
         """The distribution (V,) with pi = pi P (LPW section 1.5); ValueError if not unique."""
         size = len(self.transition)
         # pi (P - I) = 0 and sum(pi) = 1
@@ -143,7 +124,7 @@ class MarkovChain:
         pi, _, rank, _ = np.linalg.lstsq(equations, right, rcond=None)
         if rank < size:
             raise ValueError(
-                "transition: several closed classes, so the stationary distribution is not unique"
+                "transition: several closed classes, no unique stationary distribution"
             )
         pi = np.maximum(pi, 0)  # rounding can leave -1e-17 on a state never returned to
         return pi / pi.sum()
@@ -166,9 +147,8 @@ class MarkovChain:
         while self.distance(late) > epsilon:
             late *= 2
             if late > 2**40:
-                raise ValueError(
-                    f"transition: d(t) is still {self.distance(late):.3f} after 2^40 steps"
-                )
+                far = self.distance(late)
+                raise ValueError(f"transition: d(t) is still {far:.3f} after 2^40 steps")
         return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps))
 
     def entropy_rate(self) -> float:
@@ -183,18 +163,18 @@ class MarkovChain:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def conditional(self, x: np.ndarray) -> np.ndarray:
+    def conditional(self, x: ndarray) -> ndarray:
         """P(next | x) for paths x (B, L), L >= 0: (B, V). Only the last state counts."""
         if x.shape[1]:
             return self.transition[x[:, -1]]
         return np.tile(self._start(), (len(x), 1))
 
-    def _start(self) -> np.ndarray:
+    def _start(self) -> ndarray:
         return self.stationary() if self.initial is None else self.initial
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, length: int) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int) -> ndarray:
         """n paths (n, length) of states."""
         x = np.zeros((n, length), np.int64)
         columns = range(length + 1)
@@ -202,12 +182,12 @@ class MarkovChain:
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}).
 
         -inf for an impossible path.
         """
-        x = as_tokens(x, len(self.transition))
+        x = arguments.tokens(x, len(self.transition))
         first = log(self._start())[x[:, :1]]  # (B, 1), or (B, 0) where the paths are empty
         moves = log(self.transition[x[:, :-1], x[:, 1:]])
         return first.sum(axis=1) + moves.sum(axis=1)
@@ -241,27 +221,21 @@ class NGram:
         discount: float | None = None, pseudocount: float | None = None,
     ) -> None:  # fmt: skip
         if order < 0 or vocab_size < 1 or vocab_size ** (min(order, 62) + 1) >= 2**63:
-            raise ValueError(
-                f"order, vocab_size: V^(order + 1) must fit 63 bits, got {order}, {vocab_size}"
-            )
-        if smoothing not in ("kneser-ney", "additive", None):
-            raise ValueError(
-                f"smoothing: expected 'kneser-ney', 'additive' or None, got {smoothing!r}"
-            )
-        if discount is not None and smoothing != "kneser-ney":
+            came = f"got {order}, {vocab_size}"
+            raise ValueError(f"order, vocab_size: V^(order + 1) must fit 63 bits, {came}")
+        arguments.one_of(("kneser-ney", "additive", None), smoothing=smoothing)
+        if smoothing == "kneser-ney":
+            discount = 0.75 if discount is None else discount
+            arguments.within("[0, 1]", discount=discount)
+        elif discount is not None:
             raise ValueError(f"discount: got {discount}, but {smoothing!r} smoothing has none")
-        if pseudocount is not None and smoothing != "additive":
+        if smoothing == "additive":
+            pseudocount = 1.0 if pseudocount is None else pseudocount
+            arguments.within("(0, inf)", pseudocount=pseudocount)
+        elif pseudocount is not None:
             raise ValueError(
                 f"pseudocount: got {pseudocount}, but {smoothing!r} smoothing has none"
             )
-        if smoothing == "kneser-ney":
-            discount = 0.75 if discount is None else discount
-            if not 0 <= discount <= 1:
-                raise ValueError(f"discount: expected 0 to 1, got {discount}")
-        if smoothing == "additive":
-            pseudocount = 1.0 if pseudocount is None else pseudocount
-            if not 0 < pseudocount < np.inf:
-                raise ValueError(f"pseudocount: expected a finite number > 0, got {pseudocount}")
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
         # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all
@@ -271,23 +245,21 @@ class NGram:
     def __repr__(self) -> str:
         size = sum(map(len, self.gains)) + sum(map(len, self.backoffs))
         state = f"{size:,} parameters" if size else "not fitted"
-        arguments = f"order={self.order}, vocab_size={self.vocab_size}"
-        return f"NGram({arguments}, smoothing={self.smoothing!r}), {state}"
+        sizes = f"order={self.order}, vocab_size={self.vocab_size}"
+        return f"NGram({sizes}, smoothing={self.smoothing!r}), {state}"
 
     # -- fit ---------------------------------------------------------------------------------------
 
-    def fit(self, x: np.ndarray) -> "NGram":
+    def fit(self, x: ndarray) -> "NGram":
         """Count the windows of x, (L,) or (B, L). Returns self."""
-        x = as_tokens(x, self.vocab_size)
+        x = arguments.tokens(x, self.vocab_size)
         if x.shape[1] <= self.order:
-            raise ValueError(
-                f"x: expected sequences longer than order = {self.order}, got shape {x.shape}"
-            )
+            raise ValueError(f"x: expected more than order = {self.order} columns, got {x.shape}")
         rungs = [self._rung(x, k) for k in range(self.order + 1)]
         self.windows, self.gains, self.contexts, self.backoffs = map(list, zip(*rungs))
         return self
 
-    def _rung(self, x: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    def _rung(self, x: ndarray, k: int) -> tuple[ndarray, ...]:
         """Rung k: the sorted windows h w and their gains, the sorted contexts h and backoffs."""
         codes = window_codes(x, self.vocab_size, k + 1).ravel()
         if k < self.order and self.smoothing == "kneser-ney":
@@ -306,16 +278,16 @@ class NGram:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def conditional(self, context: np.ndarray) -> np.ndarray:
+    def conditional(self, context: ndarray) -> ndarray:
         """P(next | context), (B, V), for contexts (B, k), any length k: the last `order` count."""
         V = self.vocab_size
-        context = as_tokens(context, V)
+        context = arguments.tokens(context, V)
         context = context[:, max(context.shape[1] - self.order, 0) :]
         after = np.resize(np.arange(V), (len(context) * V, 1))  # every symbol after every context
         longer = np.hstack([np.repeat(context, V, axis=0), after])
         return self._token_probabilities(longer)[:, -1].reshape(-1, V)
 
-    def _token_probabilities(self, x: np.ndarray) -> np.ndarray:
+    def _token_probabilities(self, x: ndarray) -> ndarray:
         """P of every token of x (B, L) given those before it, up the ladder: (B, L)."""
         if not self.windows:
             raise RuntimeError(f"{self}: call .fit(x) first")
@@ -331,29 +303,20 @@ class NGram:
 
     # -- sample ------------------------------------------------------------------------------------
 
-    def sample(
-        self, n: int, rng: np.random.Generator, length: int, prompt: np.ndarray | None = None
-    ) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, length: int, prompt: ndarray | None = None) -> ndarray:
         """n sequences (n, length) that begin with the prompt, (P,) or (n, P), part of `length`."""
-        prompt = np.zeros((n, 0), np.int64) if prompt is None else prompt
-        prompt = as_tokens(prompt, self.vocab_size)
-        known = prompt.shape[1]
-        if length < known or len(prompt) not in (1, n):
-            came = f"got n = {n}, length = {length}, a prompt of shape {prompt.shape}"
-            raise ValueError(f"sample: expected 1 or n prompts, length >= the prompt's; {came}")
-        x = np.zeros((n, length), np.int64)
-        x[:, :known] = prompt
+        x, known = begun(n, length, prompt, self.vocab_size)
         columns = range(known, length + 1)
         return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
 
     # -- log_prob ----------------------------------------------------------------------------------
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """log P(x) (B,) of sequences (B, L), nats, exact, every token scored.
 
         -inf where p = 0 (smoothing=None).
         """
-        x = as_tokens(x, self.vocab_size)
+        x = arguments.tokens(x, self.vocab_size)
         nats = np.zeros(len(x))
         for start in range(0, x.shape[1], PIECE):
             before = max(start - self.order, 0)
@@ -362,7 +325,7 @@ class NGram:
         return nats
 
 
-def look_up(keys: np.ndarray, table: np.ndarray, values: np.ndarray, missing: float) -> np.ndarray:
+def look_up(keys: ndarray, table: ndarray, values: ndarray, missing: float) -> ndarray:
     """values[i] where table[i] == key (table sorted), `missing` where the table has no such key."""
     at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
     return np.where(table[at] == keys, values[at], missing)

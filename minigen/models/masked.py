@@ -7,17 +7,19 @@ al. (2024). Training hides random positions; one step of sampling commits to som
 from collections.abc import Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops, sampling
-from minigen.models.markov import as_tokens
+from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
 from minigen.networks import TokenTransformer
-from minigen.randomness import even_draws, generator
+from minigen.schedules import even_draws
 from minigen.tensor import Tensor, no_grad
 
 ORDERS = {"random": sampling.at_random, "confidence": sampling.by_confidence}
 
 
-class MaskedDiffusion:
+class MaskedDiffusion(Walks):
     """A diffusion model of sequences of tokens 0 .. vocab_size - 1; token vocab_size is the mask.
 
     Args:
@@ -29,10 +31,9 @@ class MaskedDiffusion:
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
-        weighting: str = "simple", *, rng: np.random.Generator,
+        weighting: str = "simple", *, rng: Generator,
     ) -> None:  # fmt: skip
-        if weighting not in ("simple", "bound"):
-            raise ValueError(f'weighting: expected "simple" or "bound", got {weighting!r}')
+        arguments.one_of(("simple", "bound"), weighting=weighting)
         self.vocab_size, self.context, self.weighting = vocab_size, context, weighting
         self.layers, self.heads, self.width = layers, heads, width
         self.network = TokenTransformer(
@@ -43,21 +44,21 @@ class MaskedDiffusion:
 
     # -- hide: some positions ----------------------------------------------------------------------
 
-    def q_sample(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    def q_sample(self, x: ndarray, hidden: ndarray) -> ndarray:
         """x (B, L), the mask token where `hidden` (B, L) is true."""
         return np.where(hidden, self.vocab_size, x)
 
-    def hide(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def hide(self, x: ndarray, rng: Generator) -> ndarray:
         """What to hide of x (B, L), booleans: k positions of each row, k uniform on 1 .. L.
 
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
-        (B, L), rng = x.shape, generator(rng, "hide")
-        u = rng.permutation(even_draws(B, rng))  # (B,) in [0, 1)
+        B, L = x.shape
+        u = arguments.generator(rng).permutation(even_draws(B, rng))  # (B,) in [0, 1)
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 
-    def weights(self, hidden: np.ndarray) -> np.ndarray:
+    def weights(self, hidden: ndarray) -> ndarray:
         """L / k where hidden (B, L) is true, 0 elsewhere: how a token counts in the bound.
 
         Uniform k with L / k is uniform t with 1 / t, each position hidden with probability t,
@@ -67,13 +68,13 @@ class MaskedDiffusion:
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def predict(self, x: np.ndarray, hidden: np.ndarray) -> Tensor:
+    def predict(self, x: ndarray, hidden: ndarray) -> Tensor:
         """Logits (B, L, V) of every position, given x (B, L) where it is not hidden."""
         return self.network(self.q_sample(x, hidden))
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator, *, hidden=None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator, *, hidden=None) -> Tensor:
         """-log p of what is hidden, nats per token, weighted as `weighting` says.
 
         Args:
@@ -90,16 +91,11 @@ class MaskedDiffusion:
 
     # -- sampling ----------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
-        """n sequences (n, L): the last state of `sample_walk`, which explains `how`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
-
     def sample_walk(
-        self, n: int, rng: np.random.Generator, steps: int | None = None, order: str = "random",
-        counts=None, known: np.ndarray | None = None, temperature: float = 1.0,
+        self, n: int, rng: Generator, steps: int | None = None, order: str = "random",
+        counts=None, known: ndarray | None = None, temperature: float = 1.0,
         top_k: int | None = None, top_p: float | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from all hidden to none, each (n, L), the mask token where hidden.
 
         Args:
@@ -123,22 +119,21 @@ class MaskedDiffusion:
         yield from sampling.walk(x, times, predict, commit)
 
     def _commit(self, rng, order, temperature, top_k, top_p) -> sampling.Commit:
-        if order not in ORDERS:
-            raise ValueError(f"order: expected one of {sorted(ORDERS)}, got {order!r}")
+        arguments.one_of(ORDERS, order=order)
         draw = sampling.draw(rng, temperature, top_k, top_p)
         return sampling.reveal(draw, rng, ORDERS[order])
 
-    def _start(self, n: int, known, length: int) -> np.ndarray:
+    def _start(self, n: int, known, length: int) -> ndarray:
         known = np.full((1, length), self.vocab_size) if known is None else known
-        known = as_tokens(known, self.vocab_size + 1)
+        known = arguments.tokens(known, self.vocab_size + 1)
         if n < 1 or known.shape not in ((1, length), (n, length)):
-            came = f"got {n=}, known of shape {known.shape}"
-            raise ValueError(f"sample: expected n >= 1, known ({length},) or (n, {length}); {came}")
+            expected = f"n >= 1, known ({length},) or (n, {length})"
+            raise ValueError(f"sample: expected {expected}; got {n=}, known {known.shape}")
         return np.tile(known, (n // len(known), 1))
 
     # -- bound -------------------------------------------------------------------------------------
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator, draws: int = 8) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator, draws: int = 8) -> ndarray:
         """An unbiased estimate of a lower bound on log p of each row of x (B, L): (B,) nats.
 
         It is the mean, over all orders, of the log-likelihood of drawing x one token at a time.
@@ -148,31 +143,30 @@ class MaskedDiffusion:
         """
         return self.bounds(x, rng, draws).mean(axis=0)
 
-    def bounds(self, x: np.ndarray, rng: np.random.Generator, draws: int = 8) -> np.ndarray:
+    def bounds(self, x: ndarray, rng: Generator, draws: int = 8) -> ndarray:
         """Independent estimates (draws, B): how they differ says how far to trust their mean."""
-        if draws < 1:
-            raise ValueError(f"bound: draws={draws}, expected at least 1")
+        arguments.whole(1, draws=draws)
         x = self._checked(x)
         return np.stack([self.bound_given(x, self.hide(x, rng)) for _ in range(draws)])
 
-    def bound_given(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    def bound_given(self, x: ndarray, hidden: ndarray) -> ndarray:
         """(L / k) sum over hidden i of log p(x_i | what is shown): (B,); its mean is the bound."""
         return (self.weights(hidden) * self.token_log_probs(x, hidden)).sum(axis=1)
 
-    def token_log_probs(self, x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    def token_log_probs(self, x: ndarray, hidden: ndarray) -> ndarray:
         """log p(x_i | what is not hidden), where i is hidden: (B, L) nats."""
         with no_grad():
             return sampling.token_log_probs(self.predict(x, hidden).data, x)
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        x = as_tokens(x, self.vocab_size)
+    def _checked(self, x: ndarray) -> ndarray:
+        x = arguments.tokens(x, self.vocab_size)
         if not x.size or x.shape[1] > self.context:
             expected = f"tokens of shape (B, L), L at most {self.context}"
-            raise ValueError(f"{type(self).__name__}: expected {expected}, got {x.shape}")
+            raise ValueError(f"x: expected {expected}, got {x.shape}")
         return x
 
 
-def left_to_right(model: MaskedDiffusion, x: np.ndarray) -> np.ndarray:
+def left_to_right(model: MaskedDiffusion, x: ndarray) -> ndarray:
     """log p of each row of x (B, L) by the chain rule of the model's network: (B,) nats.
 
     Every token given those before it, with all others hidden. This is exact, but of another model

@@ -5,12 +5,13 @@ clean thing and commit to a little more of it (`minigen.sampling.walk`). Diffusi
 autoregressive models are the same walk; they differ in what one step commits to, and training hides
 just that:
 
-    family                                  training hides         one step commits to
-    ------                                  --------------         -------------------
-    autoregressive (GPT, MADE, n-gram, AR)  all to the right       one position, exactly
-    masked diffusion                        random positions       some random positions
-    block diffusion                         own block, the rest    some positions of one block
-    Gaussian diffusion (DDPM, score SDE)    a little precision     a little precision, everywhere
+    family                                  training hides             one step commits to
+    --------------------------------------  -------------------------  ---------------------------
+    autoregressive (GPT, MADE, n-gram, AR)  all to the right           one position, exactly
+    masked diffusion                        random positions           some random positions
+    block diffusion                         the block, what follows    some positions of one block
+    Gaussian diffusion (DDPM, score SDE)    a little precision         a little precision
+                                            everywhere                 everywhere
 
 So every neural model is one file under the same headings, in this order: *hide* (`q_sample`, where
 the model hides by chance), *predict* (tokens: logits; Gaussian: `denoise`), *loss*, *sample_walk*,
@@ -19,32 +20,42 @@ and *log_prob* or *bound*. A model without an exact likelihood does not have the
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
 from minigen.tensor import Tensor
 
 
 @runtime_checkable
 class Samples(Protocol):
-    """Every model. The neural ones also have sample_walk(n, rng, **how): every state on the way."""
+    """Every model."""
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
         """n fresh draws."""
+
+
+class Walks:
+    """The neural models, each with its own sample_walk(n, rng, **how): every state on the way."""
+
+    def sample(self, n: int, rng: Generator, **how) -> ndarray:
+        """n fresh draws: where the walk ends. `sample_walk` says what `how` may be."""
+        *_, x = self.sample_walk(n, rng, **how)
+        return x
 
 
 @runtime_checkable
 class Trains(Protocol):
     """The neural models. Those in closed form have fit(x) instead."""
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator) -> Tensor:
         """What training minimises, a scalar, for a batch x (B, ...)."""
 
 
 class Scores(Protocol):
     """One of the two, or both: nats per example, (B,)."""
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
+    def log_prob(self, x: ndarray) -> ndarray:
         """Exact."""
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator) -> ndarray:
         """An unbiased estimate of a lower bound on log p(x)."""

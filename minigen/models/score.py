@@ -10,10 +10,12 @@ import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops, sampling
-from minigen.randomness import even_draws, generator
-from minigen.schedules import Schedule, checked, log_normal, spread, variance_preserving
+from minigen import arguments, nn, ops, sampling
+from minigen.models.protocol import Walks
+from minigen.schedules import Schedule, checked, even_draws, log_normal, spread, variance_preserving
 from minigen.tensor import Tensor, no_grad
 
 FIRST_TIME = 1e-5  # of a network's training and likelihood: at t = 0 the score may be infinite
@@ -21,7 +23,7 @@ LEAST_SIGNAL = 1e-3  # alpha at t = 1, which the score is divided by to see the 
 EXACT_DIMENSIONS = 16  # up to here the divergence is exact, one probe a dimension
 
 
-class ScoreSDE:
+class ScoreSDE(Walks):
     """A score-based model of densities, with the likelihood of its probability-flow ODE.
 
     Up to EXACT_DIMENSIONS dimensions there is `log_prob`, exact for this model up to the steps of
@@ -44,7 +46,7 @@ class ScoreSDE:
     density = True
 
     def __init__(self, net, schedule: Schedule | None = None) -> None:
-        schedule = variance_preserving() if schedule is None else checked(schedule, "ScoreSDE")
+        schedule = variance_preserving() if schedule is None else checked(schedule)
         if schedule.alpha(1.0) < LEAST_SIGNAL:
             serve = "variance_preserving, variance_exploding and linear serve"
             raise ValueError(f"ScoreSDE: {schedule} ends with too little signal: {serve}")
@@ -55,18 +57,18 @@ class ScoreSDE:
 
     # -- hide --------------------------------------------------------------------------------------
 
-    def q_sample(self, clean: np.ndarray, noise: np.ndarray, t) -> np.ndarray:
+    def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward equation at t (eq. 29)."""
         return self.schedule.noisy(clean, noise, t)
 
     # -- predict -----------------------------------------------------------------------------------
 
-    def denoise(self, x: np.ndarray, t) -> np.ndarray:
+    def denoise(self, x: ndarray, t) -> ndarray:
         """E[clean | x_t] by Tweedie's formula, (x + sigma^2 score) / alpha, shaped like x."""
         noise = -spread(self.schedule.sigma(t), x) * self.score(x, t)
         return self.schedule.clean(noise, x, t, "noise")
 
-    def score(self, x: np.ndarray, t) -> np.ndarray:
+    def score(self, x: ndarray, t) -> ndarray:
         """Gradient of log p_t at x (B, *shape), t > 0 a scalar or (B,): shaped like x."""
         if self._oracle:
             return self.net.score(x, t)
@@ -82,17 +84,16 @@ class ScoreSDE:
 
     # -- loss --------------------------------------------------------------------------------------
 
-    def loss(self, x: np.ndarray, rng: np.random.Generator, *, t=None, noise=None) -> Tensor:
+    def loss(self, x: ndarray, rng: Generator, *, t=None, noise=None) -> Tensor:
         """Denoising score matching (eq. 7, weight sigma^2): mean |sigma score(x_t) + noise|^2.
 
         The score of q(x_t | x) is -noise / sigma; its average over all x that could be behind x_t,
         which is what the least squares find, is the score of p_t (Vincent 2011). x is (B, *shape);
         t (B,) and noise like x may be handed in.
         """
-        generator(rng, "ScoreSDE.loss")
+        arguments.generator(rng)
         if self._oracle:
-            oracle = type(self.net).__name__
-            raise TypeError(f"ScoreSDE.loss: {oracle} is an oracle: nothing to train")
+            raise TypeError(f"loss: {type(self.net).__name__} is an oracle: nothing to train")
         if t is None:
             t = FIRST_TIME + (1 - FIRST_TIME) * even_draws(len(x), rng)
         noise = rng.standard_normal(x.shape, np.float32) if noise is None else noise
@@ -100,20 +101,15 @@ class ScoreSDE:
 
     # -- sample_walk -------------------------------------------------------------------------------
 
-    def sample(self, n: int, rng: np.random.Generator, **how) -> np.ndarray:
-        """n fresh examples, (n, *shape). The arguments in `how` are those of `sample_walk`."""
-        *_, x = self.sample_walk(n, rng, **how)
-        return x
-
     def sample_walk(
-        self, n: int, rng: np.random.Generator, method: str = "ode", steps: int = 200,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:  # fmt: skip
+        self, n: int, rng: Generator, method: str = "ode", steps: int = 200,
+        noise: ndarray | None = None,
+    ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from noise to the sample, each (n, *shape).
 
         Args:
             method: "ode" (eq. 13, by Heun's rule), "sde" (eq. 6, Euler and Maruyama's) or
-            "langevin".
+                "langevin".
             steps: of the walk, even in t.
             noise: (n, *shape) standard normal, to start from instead of drawing it.
         """
@@ -136,46 +132,43 @@ class ScoreSDE:
             limit = f"exact up to {EXACT_DIMENSIONS} dimensions, these are {D}"
             raise AttributeError(f"log_prob: {limit}: see bound")
 
-        def log_prob(x: np.ndarray, steps: int = 100, prior: Callable | None = None) -> np.ndarray:
+        def log_prob(x: ndarray, steps: int = 100, prior: Callable | None = None) -> ndarray:
             at_one, gains = self._flow(x, np.eye(D)[None], steps, prior)
             return at_one + gains.sum(axis=1)  # the trace, one diagonal element after the other
 
         return log_prob
 
-    def bound(self, x: np.ndarray, rng: np.random.Generator, steps: int = 30) -> np.ndarray:
+    def bound(self, x: ndarray, rng: Generator, steps: int = 30) -> ndarray:
         """An unbiased estimate of log p(x) itself: (B,) nats. `log_prob_estimate` of two probes."""
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(
-        self, x: np.ndarray, rng: np.random.Generator, probes: int = 10, steps: int = 100,
+        self, x: ndarray, rng: Generator, probes: int = 10, steps: int = 100,
         prior: Callable | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    ) -> tuple[ndarray, ndarray]:  # fmt: skip
         """log p(x), the divergence by Hutchinson's trick (eq. 40), and its standard error: (B,).
 
         For random signs e, the mean of e^T J e is the trace of J. Each probe is kept along the
         path.
         """
-        if probes < 2:
-            raise ValueError(f"log_prob_estimate: an error needs at least 2 probes, got {probes}")
+        arguments.whole(2, probes=probes)  # fewer have no standard error
         size = (len(x), probes, int(np.prod(self.net.shape)))
-        signs = generator(rng, "log_prob_estimate").choice([-1.0, 1.0], size=size)
+        signs = arguments.generator(rng).choice([-1.0, 1.0], size=size)
         at_one, gains = self._flow(x, signs, steps, prior)
         return at_one + gains.mean(axis=1), gains.std(axis=1, ddof=1) / np.sqrt(probes)
 
-    def _flow(self, x, probes, steps, prior) -> tuple[np.ndarray, np.ndarray]:
+    def _flow(self, x, probes, steps, prior) -> tuple[ndarray, ndarray]:
         """Carry x to t = 1: the log density there (B,), integrals of e^T (d slope / dx) e (B, P).
 
         It is the walk of sampling, from data to noise; its state is x (B, *shape) and, beside it,
         the integrals, one for each probe e.
         """
         shape = tuple(self.net.shape)
-        if x.dtype.kind != "f" or x.shape[1:] != shape:
-            came = f"{x.dtype} {x.shape}"
-            raise ValueError(f"x: expected floats of shape (B, *{shape}), got {came}")
+        arguments.examples(x, shape)
         B, P, D = len(x), probes.shape[1], int(np.prod(shape))
         net, length2 = self._without_gradients(), (probes**2).sum(axis=2)
 
-        def slope(state: np.ndarray, t: float) -> np.ndarray:
+        def slope(state: ndarray, t: float) -> ndarray:
             x = state[:, :D]
             f, half_g2 = self.schedule.f(t), self.schedule.g2(t) / 2
             score, curvature = self._score_and_curvature(net, x.reshape(-1, *shape), t, probes)
@@ -191,7 +184,7 @@ class ScoreSDE:
             return prior(x_1.reshape(x.shape)), gains
         return log_normal(x_1, 0, self.schedule.prior_std).sum(axis=1), gains
 
-    def _score_and_curvature(self, net, x, t, probes) -> tuple[np.ndarray, np.ndarray]:
+    def _score_and_curvature(self, net, x, t, probes) -> tuple[ndarray, ndarray]:
         """The score at x, and e^T (d score / dx) e for each probe e, probes (B or 1, P, D): (B, P).
 
         Every example stands once a probe in one batch: the examples of a batch do not see each

@@ -9,8 +9,10 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops
+from minigen import arguments, nn, ops
 from minigen.tensor import Tensor
 
 GROUPS = 8  # of channels, in group normalisation
@@ -29,12 +31,11 @@ class Conditioning:
         if features < 2 or features % 2:
             came = f"expected an even number of at least 2, got {features}"
             raise ValueError(f"time_features (of a Transformer: its width): {came}")
-        if classes is not None and classes < 1:
-            raise ValueError(f"classes: expected None or at least 1, got {classes}")
         self.features, self.width, self.classes = features, width, classes
         self.time = nn.Linear(features, width, rng=rng)
         self.label = None
         if classes is not None:
+            arguments.whole(1, classes=classes)
             self.label = nn.Embedding(classes + 1, width, rng=rng, std=0.02)
 
     def __call__(self, t, label, batch: int) -> Tensor:
@@ -45,7 +46,7 @@ class Conditioning:
             return vector
         if label is None:
             label = self.classes
-        return vector + self.label(checked_labels(label, batch, self.classes))
+        return vector + self.label(arguments.labels(label, batch, self.classes + 1))
 
 
 class MLP:
@@ -64,10 +65,9 @@ class MLP:
 
     def __init__(
         self, shape: tuple, width: int = 128, layers: int = 3, time_features: int = 64,
-        classes: int | None = None, *, rng: np.random.Generator,
+        classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
-        if layers < 1:
-            raise ValueError(f"MLP: layers must be at least 1, got {layers}")
+        arguments.whole(1, layers=layers)
         self.shape, self.width, self.layers = example_shape(shape), width, layers
         self.time_features, self.classes = time_features, classes
         size = math.prod(self.shape)
@@ -77,7 +77,7 @@ class MLP:
         self.last = nn.Linear(width, size, rng=rng)
 
     def __call__(self, x, t, label=None) -> Tensor:
-        check_examples(x, self.shape)
+        arguments.examples(x, self.shape)
         told = self.conditioning(t, label, len(x))
         h = self.first(ops.reshape(x, (len(x), -1))) + told  # W [x, time] in two parts
         for layer in self.hidden:
@@ -148,16 +148,14 @@ class UNet:
 
     def __init__(
         self, shape: tuple = (1, 8, 8), channels: tuple = (24, 48), heads: int = 4,
-        classes: int | None = None, *, rng: np.random.Generator,
+        classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
         if not channels or any(c < 1 or c % GROUPS for c in channels):
             raise ValueError(f"UNet: channels must be multiples of {GROUPS}, got {channels}")
-        if heads < 1 or channels[-1] % heads:
-            raise ValueError(f"UNet: {channels[-1]} channels do not divide into {heads} heads")
         self.shape, smallest = example_shape(shape), 2 ** (len(channels) - 1)
         if len(shape) != 3 or shape[1] % smallest or shape[2] % smallest:
-            expected = f"shape must be (C, Y, X) with Y and X multiples of {smallest}"
-            raise ValueError(f"UNet: {expected}, got {shape}")
+            expected = f"(C, Y, X) with Y and X multiples of {smallest}"
+            raise ValueError(f"shape: expected {expected}, got {shape}")
         self.channels, self.heads, self.classes = tuple(channels), heads, classes
         width = 4 * channels[0]  # of the vector that tells time and class
         self.conditioning = Conditioning(width, width, classes, rng=rng)
@@ -175,7 +173,7 @@ class UNet:
 
     def __call__(self, x, t, label=None) -> Tensor:
         """Images (B, C, Y, X), times (B,) or a number, classes (B,) or None -> images."""
-        check_examples(x, self.shape)
+        arguments.examples(x, self.shape)
         vector = ops.silu(self.conditioning(t, label, len(x)))
         h = self.first(x)
         skips = []
@@ -191,29 +189,16 @@ class UNet:
 # -- what may come in ----------------------------------------------------------------------------
 
 
-def checked_times(t, batch: int) -> np.ndarray:
+def checked_times(t, batch: int) -> ndarray:
     """One time in [0, 1] for each example: (batch,)."""
     if t is None or np.shape(t) not in ((), (1,), (batch,)):
         came = "None" if t is None else f"an array of shape {np.shape(t)}"
-        raise ValueError(
-            f"t: expected a time for each of {batch} examples or one number, got {came}"
-        )
+        expected = f"a time for each of {batch} examples or one number"
+        raise ValueError(f"t: expected {expected}, got {came}")
     times = np.broadcast_to(np.asarray(t, np.float64), batch)
     if not ((times >= 0) & (times <= 1)).all():
         raise ValueError(f"t: expected times in [0, 1], got {t}")
     return times
-
-
-def checked_labels(label, batch: int, classes: int) -> np.ndarray:
-    """One class for each example, from 0 to `classes` (none): (batch,) integers."""
-    labels = np.asarray(label)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"label: expected integers, got {labels.dtype}")
-    if labels.shape not in ((), (1,), (batch,)):
-        raise ValueError(f"label: expected one for each of {batch} examples, got {labels.shape}")
-    if ((labels < 0) | (labels > classes)).any():
-        raise IndexError(f"label: expected 0 to {classes} ({classes}: no class), got {label}")
-    return np.broadcast_to(labels, batch)
 
 
 def example_shape(shape) -> tuple[int, ...]:
@@ -222,9 +207,3 @@ def example_shape(shape) -> tuple[int, ...]:
     if not sides or not all(isinstance(n, (int, np.integer)) and n > 0 for n in sides):
         raise ValueError(f"shape: expected that of one example, such as (2,), got {shape!r}")
     return tuple(int(n) for n in sides)
-
-
-def check_examples(x, shape: tuple) -> None:
-    if x.shape[1:] != tuple(shape) or not len(x):
-        expected = f"expected one or more examples of shape {tuple(shape)}"
-        raise ValueError(f"x: {expected}, got an array of shape {x.shape}")

@@ -6,26 +6,27 @@ nothing ("full": everywhere, diffusion), `causal_mask` (to the left: autoregress
 """
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen import nn, ops
-from minigen.networks.denoisers import Conditioning, check_examples
+from minigen import arguments, nn, ops
+from minigen.networks.denoisers import Conditioning
 from minigen.tensor import Tensor
 
 # -- who may look at whom --------------------------------------------------------------------------
 
 
-def causal_mask(length: int, start: int = 0) -> np.ndarray:
+def causal_mask(length: int, start: int = 0) -> ndarray:
     """(L - start, L) booleans: position i = start, ... (row) may look at itself and to its left."""
     return block_mask(length, 1, start)
 
 
-def block_mask(length: int, block_size: int, start: int = 0) -> np.ndarray:
+def block_mask(length: int, block_size: int, start: int = 0) -> ndarray:
     """(L - start, L) booleans: position i may look at its own block and the blocks to its left.
 
     Blocks of one position give the causal mask, one block of all L the full one.
     """
-    if block_size < 1:
-        raise ValueError(f"block_mask: block_size={block_size}, expected at least 1")
+    arguments.whole(1, block_size=block_size)
     block = np.arange(length) // block_size
     return block <= block[start:, None]
 
@@ -37,9 +38,8 @@ class Block:
     """One layer, normalised first (Xiong et al. 2020): x + attention(norm(x)), x + mlp(norm(x))."""
 
     def __init__(self, width: int, heads: int, layers: int, *, rng) -> None:
-        std = (
-            0.6 * width**-0.5
-        )  # GPT-2's 0.02 at its width of 768; here 0.02 learns far more slowly
+        # GPT-2's 0.02 at its width of 768; here 0.02 learns far more slowly
+        std = 0.6 * width**-0.5
         out_std = std * (2 * layers) ** -0.5  # as GPT-2: 2 layers additions to the residual stream
         self.norm1 = nn.LayerNorm(width, bias=False)
         self.attention = nn.Attention(width, heads, rng=rng, std=std, out_std=out_std)
@@ -62,14 +62,14 @@ class Transformer:
 
     def __init__(
         self, context: int | None = None, layers: int = 4, heads: int = 4, width: int = 128, *,
-        rng: np.random.Generator, **door,
+        rng: Generator, **door,
     ) -> None:  # fmt: skip
         if door or context is None:
             raise TypeError(
                 "Transformer is the body alone: TokenTransformer(vocab_size, context, ...) is for "
                 f"tokens, PatchTransformer(shape, ...) for images; got {context=}, {door}"
             )
-        self._check_sizes(context=context, layers=layers, heads=heads, width=width)
+        arguments.whole(1, context=context, layers=layers, heads=heads, width=width)
         self.context, self.layers, self.heads, self.width = context, layers, heads, width
         self.positions = nn.Embedding(context, width, rng=rng, std=width**-0.5)
         self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
@@ -107,16 +107,11 @@ class Transformer:
             raise ValueError(f"{name}: {end} positions, but its context is {self.context}")
         return h + self.positions.weight[positions]
 
-    def _check_sizes(self, **sizes: int) -> None:
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{type(self).__name__}: {name}={size}, expected 1 or more")
-
     def new_caches(self, batch: int) -> list[nn.KeyValueCache]:
         """Empty caches, one a layer."""
         return [nn.KeyValueCache(batch, self.context, self.width) for _ in self.blocks]
 
-    def attention_maps(self, h, mask=None) -> np.ndarray:
+    def attention_maps(self, h, mask=None) -> ndarray:
         """Who looks at whom, in every layer: (B, layers, H, L, L), rows sum to 1."""
         h, maps = self._placed(h), []
         for block in self.blocks:
@@ -140,9 +135,9 @@ class TokenTransformer(Transformer):
 
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
-        extra_tokens: int = 0, *, rng: np.random.Generator,
+        extra_tokens: int = 0, *, rng: Generator,
     ) -> None:  # fmt: skip
-        self._check_sizes(vocab_size=vocab_size, width=width)
+        arguments.whole(1, vocab_size=vocab_size, width=width)
         self.vocab_size, self.extra_tokens = vocab_size, extra_tokens
         self.tokens = nn.Embedding(vocab_size + extra_tokens, width, rng=rng, std=width**-0.5)
         super().__init__(context, layers, heads, width, rng=rng)
@@ -152,7 +147,7 @@ class TokenTransformer(Transformer):
         predicted = self.tokens.weight[: self.vocab_size]
         return ops.linear(h, predicted)
 
-    def attention_maps(self, x, mask=None) -> np.ndarray:
+    def attention_maps(self, x, mask=None) -> ndarray:
         return super().attention_maps(self.tokens(x), mask)
 
 
@@ -168,15 +163,10 @@ class PatchTransformer(Transformer):
 
     def __init__(
         self, shape: tuple = (1, 8, 8), patch: int = 2, layers: int = 4, heads: int = 4,
-        width: int = 128, classes: int | None = None, *, rng: np.random.Generator,
+        width: int = 128, classes: int | None = None, *, rng: Generator,
     ) -> None:  # fmt: skip
         if len(shape) != 3 or patch < 1 or shape[1] % patch or shape[2] % patch:
-            raise ValueError(
-                f"PatchTransformer: patches of side {patch} do not tile an image of shape {shape}"
-            )
-        if width % 2:
-            raise ValueError(f"PatchTransformer: width must be even, got {width}")
-        self._check_sizes(width=width)
+            raise ValueError(f"patch: squares of side {patch} do not tile an image of {shape}")
         self.shape, self.patch, self.classes = shape, patch, classes
         C, Y, X = shape
         self.inputs = nn.Linear(C * patch**2, width, rng=rng)
@@ -185,7 +175,7 @@ class PatchTransformer(Transformer):
         super().__init__((Y // patch) * (X // patch), layers, heads, width, rng=rng)
 
     def __call__(self, x, t, label=None) -> Tensor:
-        check_examples(x, self.shape)
+        arguments.examples(x, self.shape)
         vector = self.conditioning(t, label, len(x))  # (B, C)
         h = self.inputs(self._cut(x)) + vector.reshape(len(x), 1, -1)
         return self._joined(self.outputs(super().__call__(h)))

@@ -6,6 +6,7 @@ sampling, one position after the other.
 """
 
 import numpy as np
+from numpy import ndarray
 
 from minigen.networks.transformer import TokenTransformer, block_mask
 from minigen.tensor import no_grad
@@ -57,20 +58,20 @@ class Window:
 
     # -- scoring: all windows side by side ---------------------------------------------------------
 
-    def cut(self, x: np.ndarray) -> np.ndarray:
+    def cut(self, x: ndarray) -> ndarray:
         """(B, L) -> (windows B, at most context): the windows in turn; zeros fill the last one."""
         length = min(self.network.context, x.shape[1])
         starts = range(0, self.start(x.shape[1] - 1) + 1, self.step)
         padded = np.pad(x, ((0, 0), (0, starts[-1] + length - x.shape[1])))
         return np.concatenate([padded[:, s : s + length] for s in starts])
 
-    def parts(self, windows: np.ndarray) -> list[np.ndarray]:
+    def parts(self, windows: ndarray) -> list[ndarray]:
         """Windows in groups whose logits fit in memory."""
         logits_a_row = self.network.context * self.network.vocab_size
         rows = min(64, max(1, LOGITS_AT_ONCE // logits_a_row))
         return np.split(windows, range(rows, len(windows), rows))
 
-    def join(self, windows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def join(self, windows: ndarray, shape: tuple[int, int]) -> ndarray:
         """What was said of each window (windows B, context, ...), for x of `shape`: (B, L, ...)."""
         first, *others = np.split(windows, len(windows) // shape[0])
         return np.concatenate([first, *(o[:, self.keep :] for o in others)], axis=1)[:, : shape[1]]

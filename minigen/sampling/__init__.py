@@ -18,6 +18,7 @@ from minigen.sampling.gaussian import (
 )
 from minigen.sampling.tokens import (
     at_random,
+    begun,
     by_confidence,
     categorical,
     draw,
@@ -31,4 +32,4 @@ from minigen.sampling.tokens import (
     top_p,
     write,
 )
-from minigen.sampling.walk import Array, Commit, Denoise, run, walk
+from minigen.sampling.walk import Commit, Denoise, run, walk

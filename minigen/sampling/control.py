@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy import ndarray
 
+from minigen import arguments
 from minigen.sampling.gaussian import ddim, normals
-from minigen.sampling.walk import Array, Commit, Denoise, run
+from minigen.sampling.walk import Commit, Denoise, run
 from minigen.schedules import Schedule, spread
 
 
@@ -23,7 +25,7 @@ def guidance(conditional: Denoise, unconditional: Denoise, guidance_scale: float
 
 
 def inpaint(
-    commit: Commit, schedule: Schedule, known: Array, mask: Array, rng=None, noise=None
+    commit: Commit, schedule: Schedule, known: ndarray, mask: ndarray, rng=None, noise=None
 ) -> Commit:
     """Any step rule, after which the known pixels (mask true) are put back, noised alike.
 
@@ -40,22 +42,21 @@ def inpaint(
 
 
 def denoise_image(
-    denoise: Denoise, schedule: Schedule, observed: Array, noise_std: float, steps=1, commit=None
-) -> Array:
+    denoise: Denoise, schedule: Schedule, observed: ndarray, noise_std: float, steps=1, commit=None
+) -> ndarray:
     """Clean an image that was observed with Gaussian noise of known standard deviation.
 
     Enter the walk at the t where sigma / alpha = noise_std. One step gives the posterior mean, the
     least squared error; more steps go on along `commit` (DDIM by default; `ancestral` draws from
     the posterior).
     """
-    if not noise_std > 0:
-        raise ValueError(f"noise_std must be above 0, got {noise_std}")
+    arguments.within("(0, inf)", noise_std=noise_std)
     start = float(schedule.time(-2 * np.log(noise_std)))
     x = spread(schedule.alpha(start), observed) * observed
     return run(x, start * schedule.grid(steps)[::-1], denoise, commit or ddim(schedule))
 
 
-def encode(denoise: Denoise, schedule: Schedule, clean: Array, steps: int) -> Array:
+def encode(denoise: Denoise, schedule: Schedule, clean: ndarray, steps: int) -> ndarray:
     """The latent at t = 1 that DDIM decodes to `clean`: DDIM backwards, from the first t above 0.
 
     Song, Meng & Ermon (2021), section 5.4.
@@ -64,8 +65,13 @@ def encode(denoise: Denoise, schedule: Schedule, clean: Array, steps: int) -> Ar
 
 
 def interpolate(
-    denoise: Denoise, schedule: Schedule, start: Array, end: Array, fractions: Sequence, steps: int
-) -> Array:
+    denoise: Denoise,
+    schedule: Schedule,
+    start: ndarray,
+    end: ndarray,
+    fractions: Sequence,
+    steps: int,
+) -> ndarray:
     """DDIM from latents on the great circle between two latents (DDIM eq. 67).
 
     Returns (len(fractions), *start.shape).

@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen.randomness import generator
-from minigen.sampling.walk import Array, Commit, Denoise, walk
+from minigen import arguments
+from minigen.sampling.walk import Commit, Denoise, walk
 from minigen.schedules import Schedule, spread
 
 
 def from_noise(
-    shape: tuple, schedule: Schedule, denoise: Denoise, rng: np.random.Generator, *, method: str,
-    offered: tuple, steps: int, eta: float = 0.0, noise: Array | None = None, dtype=np.float32,
-) -> Iterator[Array]:  # fmt: skip
+    shape: tuple, schedule: Schedule, denoise: Denoise, rng: Generator, *, method: str,
+    offered: tuple, steps: int, eta: float = 0.0, noise: ndarray | None = None, dtype=np.float32,
+) -> Iterator[ndarray]:  # fmt: skip
     """The walk of DDPM and ScoreSDE: every state from pure noise to the sample, each of `shape`.
 
     offered: the names that `method` may have. steps: of the walk, even in t. eta: of "ddim".
@@ -34,27 +36,25 @@ def from_noise(
         "sde": lambda: euler_maruyama(schedule, rng),
         "langevin": lambda: langevin(schedule, denoise, rng),
     }
-    if method not in offered:
-        raise ValueError(f"sample: method must be one of {sorted(offered)}, got {method!r}")
+    arguments.one_of(offered, method=method)
     if eta and method != "ddim":
-        raise ValueError(f'sample: eta={eta} has a meaning for method="ddim" only, not {method!r}')
+        raise ValueError(f'{eta=} has a meaning for method="ddim" only, not {method!r}')
     times, commit = schedule.grid(steps)[::-1], rules[method]()
-    generator(rng, "sample")
+    arguments.generator(rng)
     noise = rng.standard_normal(shape, dtype) if noise is None else like(noise, shape)
     start = noise.dtype.type(schedule.prior_std) * noise
     return chain([start], walk(start, times, denoise, commit))
 
 
 def ancestral(
-    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[Array] | None = None
+    schedule: Schedule, rng=None, variance: str = "small", noise: Iterable[ndarray] | None = None
 ) -> Commit:
     """Draw x_after from q(x_after | x_now, clean) with the predicted clean x (DDPM eq. 7 and 11).
 
     variance "small" is beta tilde, right if the data were one point; "large" is beta, right if they
     were N(0, I). The last step, to t = 0, adds no noise.
     """
-    if variance not in ("small", "large"):
-        raise ValueError(f'variance must be "small" or "large", got {variance!r}')
+    arguments.one_of(("small", "large"), variance=variance)
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
@@ -67,15 +67,14 @@ def ancestral(
 
 
 def ddim(
-    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[Array] | None = None
+    schedule: Schedule, rng=None, eta: float = 0.0, noise: Iterable[ndarray] | None = None
 ) -> Commit:
     """Point back at the noise x came from and go along it (DDIM eq. 12).
 
     eta = 0 draws nothing and is first-order accurate; eta = 1 is `ancestral` with the small
     variance (eq. 16).
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta must lie in [0, 1], got {eta}")
+    arguments.within("[0, 1]", eta=eta)
     if eta == 0 and noise is not None:
         raise ValueError("eta = 0 draws nothing: the noise handed in would have no effect")
     draw = normals(rng, noise) if eta > 0 else None
@@ -90,7 +89,7 @@ def ddim(
     return commit
 
 
-def ode_slope(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+def ode_slope(schedule: Schedule, x: ndarray, clean: ndarray, t) -> ndarray:
     """dx/dt of the probability-flow ODE: alpha' clean + sigma' noise.
 
     The same as f x - g^2 score / 2 (Song et al. 2021, eq. 13) with score = -noise / sigma, but
@@ -109,7 +108,7 @@ def euler(schedule: Schedule) -> Commit:
     return commit
 
 
-def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None = None) -> Commit:
+def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[ndarray] | None = None) -> Commit:
     """One step of the reverse-time SDE dx = (f x - g^2 score) dt + g dw (Song et al. 2021, eq. 6).
 
     The last step, to t = 0, adds no noise. Made for linear, variance_preserving and
@@ -120,14 +119,14 @@ def euler_maruyama(schedule: Schedule, rng=None, noise: Iterable[Array] | None =
 
     def commit(x, clean, now, after):
         f, g2 = spread(schedule.f(now), x), spread(schedule.g2(now), x)
-        score = -noise_in(schedule, x, clean, now) / _sigma(schedule, x, now)
+        score = -noise_in(schedule, x, clean, now) / spread(schedule.positive_sigma(now), x)
         x = x + spread(after - now, x) * (f * x - g2 * score)
         return x if after == 0 else x + np.sqrt(spread(now - after, x) * g2) * draw(x)
 
     return commit
 
 
-def runge_kutta(slope: Callable[[Array, float], Array]) -> Commit:
+def runge_kutta(slope: Callable[[ndarray, float], ndarray]) -> Commit:
     """The classical rule of fourth order for dx/dt = slope(x, t): `predict` is that slope."""
 
     def commit(x, first, now, after):
@@ -172,7 +171,7 @@ def multistep(schedule: Schedule) -> Commit:
         if memory["until"] == now and np.isfinite(h):
             ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
         memory.update(until=after, clean=clean, h=h)
-        shrink = spread(schedule.sigma(after), x) / _sigma(schedule, x, now)
+        shrink = spread(schedule.sigma(after), x) / spread(schedule.positive_sigma(now), x)
         return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
 
     return commit
@@ -187,8 +186,8 @@ def langevin(
     sigma^2 score = alpha clean - x. Each level goes on from where the one before ended; t = 0 takes
     the last prediction.
     """
-    if repeats < 1 or not step > 0:
-        raise ValueError(f"langevin: expected repeats >= 1 and step > 0, got {repeats} and {step}")
+    arguments.whole(1, repeats=repeats)
+    arguments.within("(0, inf)", step=step)
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
@@ -201,23 +200,15 @@ def langevin(
     return commit
 
 
-def noise_in(schedule: Schedule, x: Array, clean: Array, t) -> Array:
+def noise_in(schedule: Schedule, x: ndarray, clean: ndarray, t) -> ndarray:
     """The noise that x holds if this is its clean thing: (x - alpha clean) / sigma."""
-    return (x - spread(schedule.alpha(t), x) * clean) / _sigma(schedule, x, t)
+    return (x - spread(schedule.alpha(t), x) * clean) / spread(schedule.positive_sigma(t), x)
 
 
-def _sigma(schedule, x, now):
-    """sigma, to divide by."""
-    sigma = spread(schedule.sigma(now), x)
-    if not np.all(sigma > 0):
-        raise ValueError(f"at t = {now} there is no noise to step from: start at a later time")
-    return sigma
-
-
-def normals(rng, noise) -> Callable[[Array], Array]:
+def normals(rng, noise) -> Callable[[ndarray], ndarray]:
     """draw(x): fresh standard normal noise like x, or the next of the arrays handed in."""
     if noise is None:
-        generator(rng, "this step draws noise")
+        arguments.generator(rng)
         return lambda x: rng.standard_normal(x.shape).astype(x.dtype)
     if rng is not None:
         raise TypeError("give rng or noise: with both, rng would have no effect")
@@ -232,7 +223,7 @@ def normals(rng, noise) -> Callable[[Array], Array]:
     return draw
 
 
-def like(noise: Array, shape: tuple) -> Array:
+def like(noise: ndarray, shape: tuple) -> ndarray:
     """The noise itself, if it is floats of this shape."""
     noise = np.asarray(noise)
     if noise.shape != tuple(shape) or noise.dtype.kind != "f":

@@ -7,51 +7,50 @@ goes: the next column (autoregression), or some of the hidden positions (masked 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy import ndarray
+from numpy.random import Generator
 
-from minigen.randomness import generator
-from minigen.sampling.walk import Array, Commit
+from minigen import arguments
+from minigen.sampling.walk import Commit
 
-Draw = Callable[[Array], Array]  # logits (..., V) -> integers (...)
-Where = Callable[[np.random.Generator, Array, Array], Array]  # see `at_random`
+Draw = Callable[[ndarray], ndarray]  # logits (..., V) -> integers (...)
+Where = Callable[[Generator, ndarray, ndarray], ndarray]  # see `at_random`
 
 # -- logits ----------------------------------------------------------------------------------------
 
 
-def temperature(logits: Array, temperature: float) -> Array:
+def temperature(logits: ndarray, temperature: float) -> ndarray:
     """Logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
     logits = _valid(logits)
-    if not 0 <= temperature < np.inf:
-        raise ValueError(f"temperature must be a finite number >= 0, got {temperature}")
+    arguments.within("[0, inf)", temperature=temperature)
     logits = logits - logits.max(-1, keepdims=True)
     return top_k(logits, 1) if temperature == 0 else logits / temperature
 
 
-def top_k(logits: Array, top_k: int) -> Array:
+def top_k(logits: ndarray, top_k: int) -> ndarray:
     """All but the k largest become -inf (ties: the first stay); k beyond V keeps all."""
     logits = _valid(logits)
-    if top_k < 1 or top_k % 1:
-        raise ValueError(f"top_k must be a whole number and at least 1, got {top_k}")
+    arguments.whole(1, top_k=top_k)
     return np.where(ranks(logits) < top_k, logits, -np.inf)
 
 
-def top_p(logits: Array, top_p: float) -> Array:
+def top_p(logits: ndarray, top_p: float) -> ndarray:
     """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
     logits = _valid(logits)
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
+    arguments.within("(0, 1]", top_p=top_p)
     sorted_probabilities = -np.sort(-probabilities(logits), axis=-1)
     before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
     keep = np.sum((before < top_p) | (top_p == 1), axis=-1, keepdims=True)
     return np.where(ranks(logits) < keep, logits, -np.inf)
 
 
-def probabilities(logits: Array) -> Array:
+def probabilities(logits: ndarray) -> ndarray:
     """softmax over the last axis, in float64."""
     weights = np.exp(_valid(logits).astype(np.float64) - np.max(logits, axis=-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
 
 
-def token_log_probs(logits: Array, tokens: Array) -> Array:
+def token_log_probs(logits: ndarray, tokens: ndarray) -> ndarray:
     """log softmax(logits)[token], of logits (..., V) and tokens (...): (...) nats, in float64."""
     shifted = _valid(logits).astype(np.float64) - np.max(logits, axis=-1, keepdims=True)
     chosen = np.take_along_axis(shifted, tokens[..., None], axis=-1)[..., 0]
@@ -61,7 +60,7 @@ def token_log_probs(logits: Array, tokens: Array) -> Array:
 # -- what is drawn ---------------------------------------------------------------------------------
 
 
-def categorical(logits: Array, rng: np.random.Generator) -> Array:
+def categorical(logits: ndarray, rng: Generator) -> ndarray:
     """One token for each row of logits (..., V), by the inverse of its distribution: (...)."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
     cumulative /= cumulative[..., -1:]  # ends in exactly 1: a draw below 1 always finds a token
@@ -69,11 +68,11 @@ def categorical(logits: Array, rng: np.random.Generator) -> Array:
 
 
 def draw(
-    rng: np.random.Generator, temperature: float = 1.0, top_k: int | None = None,
+    rng: Generator, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None,
 ) -> Draw:  # fmt: skip
     """Draw tokens (...) from logits (..., V): temperature first, then top-k, then top-p."""
-    generator(rng, "draw")
+    arguments.generator(rng)
     _sharpened(np.zeros(1), temperature, top_k, top_p)  # bad settings are refused before any work
     return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
 
@@ -87,6 +86,18 @@ def _sharpened(logits, at, k, p):
 # -- where it is committed -------------------------------------------------------------------------
 
 
+def begun(n: int, length: int, prompt: ndarray | None, vocab_size: int) -> tuple[ndarray, int]:
+    """x (n, length) that begins with the prompt, (P,) or (n, P), and how many columns it has."""
+    prompt = arguments.tokens(np.zeros((1, 0), int) if prompt is None else prompt, vocab_size)
+    known = prompt.shape[1]
+    if n < 1 or length < max(known, 1) or len(prompt) not in (1, n):
+        expected = "n >= 1, length >= 1 and >= the prompt's, 1 or n prompts"
+        raise ValueError(f"expected {expected}; got {n=}, {length=}, prompt {prompt.shape}")
+    x = np.zeros((n, length), np.int64)
+    x[:, :known] = prompt
+    return x, known
+
+
 def write(draw: Draw) -> Commit:
     """The autoregressive commit: the token drawn from logits (B, V) goes to column `now` of x."""
 
@@ -98,12 +109,12 @@ def write(draw: Draw) -> Commit:
     return commit
 
 
-def at_random(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+def at_random(rng: Generator, logits: ndarray, drawn: ndarray) -> ndarray:
     """Any order alike: one position a step is then exact, several at once cost what they share."""
     return rng.random(drawn.shape)
 
 
-def by_confidence(rng: np.random.Generator, logits: Array, drawn: Array) -> Array:
+def by_confidence(rng: Generator, logits: ndarray, drawn: ndarray) -> ndarray:
     """First where the drawn token is likeliest (Chang et al. 2022): leaves the model's law.
 
     What is revealed early is then more typical than what the model would draw.
@@ -111,7 +122,7 @@ def by_confidence(rng: np.random.Generator, logits: Array, drawn: Array) -> Arra
     return np.take_along_axis(probabilities(logits), drawn[..., None], axis=-1)[..., 0]
 
 
-def reveal(draw: Draw, rng: np.random.Generator, where: Where = at_random) -> Commit:
+def reveal(draw: Draw, rng: Generator, where: Where = at_random) -> Commit:
     """The commit of masked diffusion: of the hidden positions of x (B, L), now - after are written.
 
     Logits are (B, L, V), and V in x marks what is hidden. now and after are the numbers hidden
@@ -131,8 +142,8 @@ def reveal(draw: Draw, rng: np.random.Generator, where: Where = at_random) -> Co
 
 
 def numbers_hidden(
-    hidden: Array, steps: int | None = None, counts: Sequence | None = None
-) -> list[Array]:
+    hidden: ndarray, steps: int | None = None, counts: Sequence | None = None
+) -> list[ndarray]:
     """Times of an unmasking walk: how many positions are hidden before each step, and at the end.
 
     Args:
@@ -143,8 +154,8 @@ def numbers_hidden(
     left, L = hidden.sum(axis=1), hidden.shape[1]
     if steps is not None and counts is not None:
         raise ValueError(f"give steps or counts, not both; got steps={steps}, counts={counts}")
-    if steps is not None and (steps % 1 or not 1 <= steps <= L):
-        raise ValueError(f"steps: expected a whole number in 1 .. {L}, the positions, got {steps}")
+    if steps is not None:
+        arguments.whole(1, L, steps=steps)
     most = left.max(initial=0)
     if most == 0:
         return [left]
@@ -160,14 +171,12 @@ def _checked_counts(counts, left):
     counts = np.atleast_2d(counts)
     whole = counts.ndim == 2 and counts.dtype.kind in "iu" and (counts >= 0).all()
     if not whole or len(counts) not in (1, len(left)) or (counts.sum(axis=1) != left).any():
-        raise ValueError(
-            f"counts: expected whole numbers (steps,) or (B, steps) that add up to "
-            f"{np.unique(left)}, the positions to reveal, got {counts.tolist()}"
-        )
+        expected = f"whole numbers (steps,) or (B, steps) that add up to {np.unique(left)}"
+        raise ValueError(f"counts: expected {expected}, what is hidden, got {counts.tolist()}")
     return counts
 
 
-def ranks(scores: Array) -> Array:
+def ranks(scores: ndarray) -> ndarray:
     """Rank of each entry along the last axis, 0 the largest; ties go to the first."""
     return np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1)
 
@@ -176,7 +185,6 @@ def _valid(logits):
     logits = np.asarray(logits)
     numbers = np.all(logits < np.inf)  # NaN is not below
     if logits.ndim == 0 or not numbers or not np.all(np.any(logits > -np.inf, axis=-1)):
-        raise ValueError(
-            f"logits (..., V) must be numbers or -inf, one finite in each row, got {logits}"
-        )
+        expected = "numbers or -inf, one finite in each row"
+        raise ValueError(f"logits (..., V): expected {expected}, got {logits}")
     return logits

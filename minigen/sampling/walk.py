@@ -8,14 +8,14 @@ the table in `minigen.models.protocol`.
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-import numpy as np
+from numpy import ndarray
 
-Array = np.ndarray
-Denoise = Callable[[Array, float], Array]  # (B, ...) and a time -> the clean thing, (B, ...)
-Commit = Callable[[Array, Array, float, float], Array]  # x, prediction, now, after -> the next x
+Denoise = Callable[[ndarray, float], ndarray]  # (B, ...) and a time -> the clean thing, (B, ...)
+# x, prediction, now, after -> the next x
+Commit = Callable[[ndarray, ndarray, float, float], ndarray]
 
 
-def walk(x: Array, times: Sequence, predict: Callable, commit: Commit) -> Iterator[Array]:
+def walk(x: ndarray, times: Sequence, predict: Callable, commit: Commit) -> Iterator[ndarray]:
     """Predict the clean thing, commit to a little more of it; yields every state after x.
 
     Gaussian diffusion walks from t = 1 down to 0 and predicts the clean x; autoregression walks
@@ -26,7 +26,7 @@ def walk(x: Array, times: Sequence, predict: Callable, commit: Commit) -> Iterat
         yield x
 
 
-def run(x: Array, times: Sequence, predict: Callable, commit: Commit) -> Array:
+def run(x: ndarray, times: Sequence, predict: Callable, commit: Commit) -> ndarray:
     """The last state of the walk."""
     for x in walk(x, times, predict, commit):  # noqa: B007, B020
         pass

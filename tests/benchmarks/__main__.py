@@ -1,7 +1,8 @@
-"""minigen beside PyTorch eager, autograd and the bare matrix products: `python -m tests.benchmarks`.
+"""minigen beside PyTorch eager, autograd and bare matrix products: `python -m tests.benchmarks`.
 
-One process a framework, taking turns workload by workload, round by round. A framework that is not installed in this
-Python is left out; `--python` may name another interpreter for PyTorch and autograd.
+One process a framework, taking turns workload by workload, round by round. A framework that is not
+installed in this Python is left out; `--python` may name another interpreter for PyTorch and
+autograd.
 """
 
 import argparse
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W5kv", "W6", "W7")
 TRAINING = WORKLOADS[:4]
 COLUMNS = ("minigen", "torch", "autograd", "products")
-PAUSE = 0.2  # seconds before a measurement: threads of the one before still spin for a while, waiting for work
+PAUSE = 0.2  # seconds before a measurement: threads of the one before still spin for a while
 
 
 class Worker:
@@ -46,7 +47,10 @@ class Worker:
         return json.loads(line) if line else []  # a framework that is not installed
 
     def ask(self, workload: str) -> tuple[float, float, list[float]]:
-        """The first time: MiB that it added, 0, losses; from then on: seconds on the wall, of the processor, losses."""
+        """The first time: MiB that it added, 0, losses.
+
+        From then on: seconds on the wall, seconds of the processor, losses.
+        """
         self.process.stdin.write(workload + "\n")
         self.process.stdin.flush()
         return self.answer() or sys.exit(f"the process stopped during {workload}")
@@ -104,11 +108,13 @@ def run(
 
 def table(times, memory, threads, rounds, clock) -> str:
     what = "processor time" if clock else "wall clock"
+    ratio = "minigen / PyTorch"
+    columns = f"minigen | PyTorch | autograd | products alone | {ratio} | peak MiB, {ratio}"
     lines = [
-        f"**{threads} thread{'s' * (threads > 1)}**: milliseconds of {what} and their ratio in one round, median of "
-        f"{rounds} rounds (smallest to largest); W7: microseconds per op",
+        f"**{threads} thread{'s' * (threads > 1)}**: milliseconds of {what} and their ratio in one "
+        f"round, median of {rounds} rounds (smallest to largest); W7: microseconds per op",
         "",
-        "| | minigen | PyTorch | autograd | products alone | minigen / PyTorch | peak MiB, minigen / PyTorch |",
+        f"| | {columns} |",
         "|---|---|---|---|---|---|---|",
     ]
     ratios = []
@@ -147,9 +153,8 @@ def main() -> None:
         "--no-memory", action="store_true", help="skip the peaks, which need a process each"
     )
     options = parser.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     for threads in options.threads:
         times = run(threads, options.rounds, options.python, int(options.cpu), options.only)
         memory = {}

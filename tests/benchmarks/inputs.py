@@ -1,7 +1,8 @@
-"""The same weights and data for every framework, as NumPy arrays. Names and shapes are those of minigen and torch.nn.
+"""The same weights and data for every framework, as NumPy arrays, named and shaped as in torch.nn.
 
-W1 noise-prediction MLP on points, W2 GPT (nanoGPT's CPU setting), W3 convolutional denoiser, W4 patch Transformer
-denoiser, W5 and W5kv sampling of 256 tokens without and with a cache, W6 sampling with W3, W7 cost of one small op.
+W1 noise-prediction MLP on points, W2 GPT (nanoGPT's CPU setting), W3 convolutional denoiser, W4
+patch Transformer denoiser, W5 and W5kv sampling of 256 tokens without and with a cache, W6 sampling
+with W3, W7 cost of one small op.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """What one sampled token costs against its position, with a cache and without (claim C2).
 
-`python -m tests.benchmarks.sampling_cost`: the arithmetic of a token, counted below, beside the processor time measured
-for it. GPT of width 128, 4 layers, context 256, untrained (the cost does not depend on the weights).
+`python -m tests.benchmarks.sampling_cost`: the arithmetic of a token, counted below, beside the
+processor time measured for it. GPT of width 128, 4 layers, context 256, untrained (the cost does
+not depend on the weights).
 """
 
 import argparse
@@ -16,17 +17,18 @@ VOCABULARY, CONTEXT, LAYERS, HEADS, WIDTH = 65, 256, 4, 4, 128
 
 
 def operations(new: int, seen: int) -> int:
-    """Floating-point operations (a multiplication and an addition are two) of `new` tokens after `seen` cached ones.
+    """Floating-point operations of `new` tokens after `seen` cached ones.
 
-    A layer multiplies every new token with 12 C^2 weights (qkv 3, out 1, MLP 4 + 4) and every query with all keys and
-    values so far, 2 C each; the output multiplies every new token with V C weights.
+    A multiplication and an addition are two. A layer multiplies every new token with 12 C^2 weights
+    (qkv 3, out 1, MLP 4 + 4) and every query with all keys and values so far, 2 C each; the output
+    multiplies every new token with V C weights.
     """
     weights = LAYERS * 12 * WIDTH**2 + VOCABULARY * WIDTH
     return 2 * new * (weights + LAYERS * 2 * WIDTH * (seen + new))
 
 
 def operations_at(position: int, cache: bool) -> int:
-    """Of the token at `position`: without a cache, everything the context holds is computed anew."""
+    """Of the token at `position`: without a cache, all that the context holds is computed anew."""
     start = 0
     while position - start >= CONTEXT:
         start += CONTEXT - CONTEXT // 2
@@ -76,9 +78,8 @@ def main() -> None:
             row += f"  {mega[c] / 1e6:8.1f}  {ms[c]:6.2f}  {mega[c] / ms[c] / 1e6:6.1f}"
         print(f"{row}     {mega[False] / mega[True]:7.1f}  {ms[False] / ms[True]:5.1f}")
     for name, table in (("MFLOP", {c: counted[c] / 1e6 for c in counted}), ("ms", measured)):
-        print(
-            f"all {how.length} tokens: {table[True].sum():.0f} {name} with, {table[False].sum():.0f} {name} without"
-        )
+        cached, anew = (f"{table[cache].sum():.0f} {name}" for cache in (True, False))
+        print(f"all {how.length} tokens: {cached} with, {anew} without")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The training workloads in autograd (Maclaurin et al. 2015): the same NumPy, differentiated operation by operation."""
+"""The training workloads in autograd (Maclaurin et al. 2015), which differentiates plain NumPy."""
 
 import itertools
 

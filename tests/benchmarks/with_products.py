@@ -4,7 +4,10 @@ import numpy as np
 
 
 def products(shapes):
-    """A step that computes, for every (M, K, N) or (batch, M, K, N): the product, and its two gradients' products."""
+    """A step that computes, for every (M, K, N) or (batch, M, K, N), a product.
+
+    And those of its two gradients.
+    """
     rng = np.random.default_rng(0)
     jobs = []
     for *batch, M, K, N in shapes:

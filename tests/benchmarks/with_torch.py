@@ -1,4 +1,7 @@
-"""The workloads in PyTorch eager, as its users write them: nn.Module, scaled_dot_product_attention, torch.optim."""
+"""The workloads in PyTorch eager, as its users write them.
+
+nn.Module, scaled_dot_product_attention, torch.optim.
+"""
 
 import itertools
 import math

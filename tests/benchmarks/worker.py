@@ -1,4 +1,4 @@
-"""One framework in a process of its own: reads the name of a workload, runs it, answers with times and losses."""
+"""One framework in a process of its own: reads workloads' names, answers with times and losses."""
 
 import importlib
 import json

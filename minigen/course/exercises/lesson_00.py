@@ -4,9 +4,45 @@ import numpy as np
 
 from minigen.course.exercise import Exercise
 
+HIDDEN = 17  # what stands in a pixel that is not revealed yet
+
 
 def signed_levels(x):
     return x / 8 - 1
+
+
+def draw_levels(p, u):
+    return (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1)
+
+
+def sharpen(x, clean, now, after):
+    return clean + after / now * (x - clean)
+
+
+def sharpen_by_noise(x, clean, now, after):
+    noise = (x - (1 - now) * clean) / now
+    return (1 - after) * clean + after * noise
+
+
+def reveal_some(x, drawn, u, now, after):
+    return np.where((x == HIDDEN) & (u >= after / now), drawn, x)
+
+
+def reveal_by_copy(x, drawn, u, now, after):
+    x = x.copy()
+    revealed = np.logical_and(x == HIDDEN, u * now >= after)
+    x[revealed] = drawn[revealed]
+    return x
+
+
+def put_back(x, known, mask, noise, alpha, sigma):
+    return np.where(mask, alpha * known + sigma * noise, x)
+
+
+def put_back_by_copy(x, known, mask, noise, alpha, sigma):
+    x = x.copy()
+    x[mask] = alpha * known[mask] + sigma * noise[mask]
+    return x
 
 
 def passes_needed(side, steps, images, batch):
@@ -14,18 +50,7 @@ def passes_needed(side, steps, images, batch):
     return side**2 * batches, steps * batches
 
 
-def draw_levels(p, u):
-    return (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1)
-
-
-def put_back(x, known, mask, noise, t):
-    return np.where(mask, (1 - t) * known + t * noise, x)
-
-
-def put_back_by_copy(x, known, mask, noise, t):
-    x = x.copy()
-    x[mask] = known[mask] + t * (noise[mask] - known[mask])
-    return x
+# -- inputs ----------------------------------------------------------------------------------------
 
 
 def levels(rng):
@@ -33,14 +58,6 @@ def levels(rng):
     x = rng.integers(0, highest, size=rng.integers(2, 5, size=rng.integers(1, 4)))
     x.flat[:2] = 0, highest
     return (x,)
-
-
-def some_counts(rng):
-    batch = int(rng.integers(2, 20))
-    images = batch * int(rng.integers(2, 6))
-    if rng.random() < 0.6:  # in the other tries the last batch is full
-        images += int(rng.integers(1, batch))
-    return int(rng.integers(4, 17)), int(rng.integers(17, 60)), images, batch
 
 
 def rows_and_uniforms(rng):
@@ -62,17 +79,71 @@ BOUNDARIES = (  # u where one piece ends and the next begins; pieces of length 0
 )
 
 
-def half_noisy(rng, size=None, t=None):
+def two_times(rng):
+    now = float(rng.uniform(0.3, 1))
+    return now, now * float(rng.uniform(0.2, 0.9))
+
+
+def noisy_and_clean(rng, times=None):
+    x, clean = rng.normal(size=(2, *rng.integers(2, 5, size=rng.integers(2, 5))))
+    return x, clean, *(times or two_times(rng))
+
+
+def partly_hidden(rng, times=None, size=None):
+    size = rng.integers(3, 12, size=2) if size is None else size
+    x, drawn = rng.integers(0, HIDDEN, size=(2, *size))
+    hidden = rng.random(size) < 0.6
+    hidden.flat[:3] = True, False, True
+    return np.where(hidden, HIDDEN, x), drawn, rng.random(size), *(times or two_times(rng))
+
+
+ON_THE_EDGE = (  # u where hidden and revealed meet, and a written 0 that is not hidden
+    np.array([[17, 17, 17, 0], [17, 5, 0, 17]]),
+    np.array([[4, 0, 16, 9], [1, 2, 3, 4]]),
+    np.array([[0.5, 0.25, 0.75, 0.9], [0.0, 0.9, 0.6, 0.5]]),
+    1.0,
+    0.5,
+)
+
+
+def half_noisy(rng, size=None, mix=None):
     size = rng.integers(2, 5, size=rng.integers(2, 5)) if size is None else size
     x, known, noise = rng.normal(size=(3, *size))
     mask = rng.random(size) < 0.6
     mask.flat[:2] = True, False
-    return x, known, mask, noise, float(rng.uniform(0.2, 0.8)) if t is None else t
+    return x, known, mask, noise, *(mix or rng.uniform(0.2, 0.9, size=2).tolist())
 
 
-def changes_x(x, known, mask, noise, t):
-    x[mask] = ((1 - t) * known + t * noise)[mask]
+def some_counts(rng):
+    batch = int(rng.integers(2, 20))
+    images = batch * int(rng.integers(2, 6))
+    if rng.random() < 0.6:  # in the other tries the last batch is full
+        images += int(rng.integers(1, batch))
+    return int(rng.integers(4, 17)), int(rng.integers(17, 60)), images, batch
+
+
+# -- answers that write into what they were given --------------------------------------------------
+
+
+def sharpens_x(x, clean, now, after):
+    x -= clean
+    x *= after / now
+    x += clean
     return x
+
+
+def reveals_in_x(x, drawn, u, now, after):
+    revealed = (x == HIDDEN) & (u >= after / now)
+    x[revealed] = drawn[revealed]
+    return x
+
+
+def puts_into_x(x, known, mask, noise, alpha, sigma):
+    x[mask] = (alpha * known + sigma * noise)[mask]
+    return x
+
+
+IN_PLACE = "This writes into x itself. Whoever called you still needs x: work on a copy."
 
 
 EXERCISES = (
@@ -105,7 +176,8 @@ EXERCISES = (
             (
                 lambda x: 2 * x / max(x.max(), 1) - 1,
                 "This takes the highest level of this array for 16: the same grey would become "
-                "another number in the next image.",
+                "another number in the "
+                "next image.",
             ),
             (
                 lambda x: x / 16 - 1,
@@ -115,6 +187,11 @@ EXERCISES = (
                 lambda x: x // 8 - 1,
                 "This is what whole-number division gives: all levels between two multiples "
                 "become one.",
+            ),
+            (
+                lambda x: (x - 8) / 8,
+                "Right where x can be negative. The images are of dtype uint8, which cannot: what "
+                "is 3 - 8 there?",
             ),
             (
                 lambda x: 1 - x / 8,
@@ -134,6 +211,282 @@ EXERCISES = (
             (np.zeros((2, 1, 2), dtype=np.uint8),),
         ),
         forbidden=("minigen.data.digits.to_signed",),
+        minutes=3,
+    ),
+    Exercise(
+        "00.draw",
+        "Draw one grey level for each image of a batch",
+        reference=draw_levels,
+        alternatives=(
+            lambda p, u: np.array(
+                [np.searchsorted(np.cumsum(row), v, side="right") for row, v in zip(p, u)]
+            ),
+            lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).argmax(axis=1),
+            lambda p, u: np.count_nonzero(u[:, None] >= p @ np.triu(np.ones((17, 17))), axis=1),
+        ),
+        wrong=(
+            (
+                lambda p, u: p.argmax(axis=1),
+                "This always takes the most likely level and never looks at u: every image would "
+                "be the same.",
+            ),
+            (
+                lambda p, u: np.rint(p @ np.arange(17)).astype(int),
+                "This is the mean level. Between white paper and black ink it is a grey that may "
+                "have no chance at all.",
+            ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1) + 1,
+                "This is one level too high: levels are counted from 0. What if no piece ends "
+                "before u?",
+            ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) < u[:, None]).sum(axis=1),
+                "This is right but where u stands exactly between two pieces. To which of the two "
+                "does that point belong?",
+            ),
+            (
+                lambda p, u: (u * 17).astype(int),
+                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p "
+                "says.",
+            ),
+            (
+                lambda p, u: (p > u[:, None]).argmax(axis=1),
+                "This holds u against each probability by itself. Where on the line does a piece "
+                "begin and end?",
+            ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).sum(axis=1),
+                "This counts the pieces that end after u, so the line is read from the wrong end.",
+            ),
+            (
+                lambda p, u: np.minimum((np.cumsum(p, axis=0) <= u[:, None]).sum(axis=1), 16),
+                "This adds up down the batch, from image to image. Which axis holds the 17 levels?",
+            ),
+            (
+                lambda p, u: np.searchsorted(np.cumsum(p[0]), u, side="right"),
+                "This asks the row of the first image for all of them. Every image has its own.",
+            ),
+        ),
+        hints=(
+            "Where does each piece end? One NumPy function turns lengths into ends.",
+            "Give u a second axis, `u[:, None]`, so that it meets all 17 ends of its row.",
+            "How many pieces end at or before u? Try it on paper with u = 0.",
+        ),
+        inputs=rows_and_uniforms,
+        edges=(BOUNDARIES, (certain({5: 0.5, 6: 0.5}), np.array([0.25]))),
+        forbidden=("minigen.sampling.categorical",),
+        minutes=6,
+    ),
+    Exercise(
+        "00.sharpen",
+        "One step of the diffusion walk",
+        reference=sharpen,
+        alternatives=(
+            sharpen_by_noise,
+            lambda x, clean, now, after: (1 - after / now) * clean + x * (after / now),
+        ),
+        wrong=(
+            (
+                lambda x, clean, now, after: np.array(clean),
+                "This believes the prediction wholly, in one step. How much noise belongs in the "
+                "image at time `after`?",
+            ),
+            (
+                lambda x, clean, now, after: (1 - after) * clean + after * x,
+                "This mixes the prediction with x. But x is no pure noise: it holds some image "
+                "already.",
+            ),
+            (
+                lambda x, clean, now, after: (1 - after) * clean + after * (x - (1 - now) * clean),
+                "The image is taken out of x rightly. What is left is not the noise but some "
+                "multiple of it: which?",
+            ),
+            (
+                lambda x, clean, now, after: (1 - after) * clean + after * (x - clean) / now,
+                "This takes the whole image out of x. How much of it is in x at time `now`?",
+            ),
+            (
+                lambda x, clean, now, after: (1 - after) * clean + after * (x - clean),
+                "x - clean is not the noise: how much image, and how much noise, is in x at `now`?",
+            ),
+            (
+                lambda x, clean, now, after: clean + now / after * (x - clean),
+                "This makes the image noisier, not cleaner: look at which time stands above which.",
+            ),
+            (
+                lambda x, clean, now, after: x + (now - after) * (clean - x),
+                "This goes the share `now - after` of the way. When `after` is 0 the walk must "
+                "arrive, wherever it comes from.",
+            ),
+            (
+                lambda x, clean, now, after: (
+                    after * clean + (1 - after) * (x - (1 - now) * clean) / now
+                ),
+                "The noise is right; then signal and noise are swapped. At time 0 all is clean.",
+            ),
+            (
+                lambda x, clean, now, after: (
+                    (1 - after) * clean + now * (x - (1 - now) * clean) / now
+                ),
+                "The noise is right, and this puts as much of it back as there was. How much "
+                "belongs there at time `after`?",
+            ),
+            (sharpens_x, IN_PLACE),
+        ),
+        hints=(
+            "If `clean` is right, x = (1 - now) clean + now noise. Which noise is that?",
+            "With that noise and that image: what does the same mixture look like at `after`?",
+            "Two lines: `noise = ...` from x, clean and now; then the mixture at time `after`.",
+        ),
+        inputs=noisy_and_clean,
+        edges=(
+            noisy_and_clean(np.random.default_rng(0), (1.0, 0.5)),
+            noisy_and_clean(np.random.default_rng(1), (0.25, 0.0)),
+            noisy_and_clean(np.random.default_rng(2), (1.0, 0.0)),
+        ),
+        forbidden=("minigen.sampling.ddim",),
+        minutes=6,
+    ),
+    Exercise(
+        "00.reveal",
+        "One step of the masked walk",
+        reference=reveal_some,
+        alternatives=(
+            reveal_by_copy,
+            lambda x, drawn, u, now, after: np.where(
+                np.where(x == HIDDEN, u < after / now, True), x, drawn
+            ),
+        ),
+        wrong=(
+            (
+                lambda x, drawn, u, now, after: np.where(u >= after / now, drawn, x),
+                "This also writes over pixels that were revealed before. What is committed stays.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u < after / now), drawn, x
+                ),
+                "This reveals just those that should stay hidden. In the last step, after = 0: "
+                "which pixels should be left?",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where((x == HIDDEN) & (u >= after), drawn, x),
+                "This lets a hidden pixel stay hidden with probability `after`. But of all pixels "
+                "only the share `now` is still hidden.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u < now - after), drawn, x
+                ),
+                "`now - after` is a share of all pixels; you decide about those still hidden.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(x == HIDDEN, drawn, x),
+                "This reveals everything at once: u, now and after are not looked at.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u >= after / now), drawn, HIDDEN
+                ),
+                "This hides again what was revealed in earlier steps. What is committed stays.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where((x == 0) & (u >= after / now), drawn, x),
+                "This takes level 0 for hidden. 0 is white paper; what number hides a pixel?",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u[:, :1] >= after / now), drawn, x
+                ),
+                "This decides once for each image. Every pixel has a number of its own in u.",
+            ),
+            (reveals_in_x, IN_PLACE),
+        ),
+        hints=(
+            "Which pixels may change at all? `x == 17` says it for all of them at once.",
+            "Two conditions, joined with `&`, each in brackets; then `np.where(both, ..., x)`.",
+        ),
+        inputs=partly_hidden,
+        edges=(
+            ON_THE_EDGE,
+            partly_hidden(np.random.default_rng(0), (0.25, 0.0)),
+            (np.full((1, 3), 17), np.array([[0, 16, 8]]), np.array([[0.1, 0.5, 0.9]]), 1.0, 0.75),
+            (np.array([[3, 0]]), np.array([[5, 6]]), np.array([[0.9, 0.99]]), 0.5, 0.25),
+        ),
+        forbidden=("minigen.sampling.reveal",),
+        minutes=6,
+    ),
+    Exercise(
+        "00.put_back",
+        "Put the known pixels back, as noisy as the rest",
+        reference=put_back,
+        alternatives=(
+            put_back_by_copy,
+            lambda x, known, mask, noise, alpha, sigma: (
+                mask * (alpha * known + sigma * noise) + ~mask * x
+            ),
+        ),
+        wrong=(
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(mask, known, x),
+                "This puts the known pixels back clean, though the rest is still noisy. "
+                "The network has never seen an image that is half clean.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, x, alpha * known + sigma * noise
+                ),
+                "This replaces the lost pixels and leaves the known ones: the mask the wrong way "
+                "round.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, sigma * known + alpha * noise, x
+                ),
+                "This swaps signal and noise. With alpha = 1, sigma = 0 everything should be "
+                "clean.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, known + sigma * noise, x
+                ),
+                "This adds the noise to the full signal. What multiplies the clean image?",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(mask, alpha * known, x),
+                "This fades the known pixels, but puts no noise on them: the rest has some.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, alpha * known + sigma * x, x
+                ),
+                "This takes x for noise. x is what the walk has made; the noise comes by itself.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: alpha * known + sigma * noise,
+                "This replaces every pixel: nothing of x, which the walk has made, is left.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, alpha * (known + sigma * noise), x
+                ),
+                "This weakens the noise by alpha too. Each of the two has its own factor.",
+            ),
+            (puts_into_x, IN_PLACE),
+        ),
+        hints=(
+            "Two steps: make the known image noisy, then choose pixel by pixel.",
+            "`np.where(condition, a, b)` takes from a where the condition is true, else from b, "
+            "and makes a new array.",
+        ),
+        inputs=half_noisy,
+        edges=(
+            half_noisy(np.random.default_rng(0), (2, 2), (1.0, 0.0)),
+            half_noisy(np.random.default_rng(1), (3,), (0.0, 1.0)),
+        ),
+        forbidden=("minigen.sampling.inpaint",),
+        minutes=3,
     ),
     Exercise(
         "00.passes",
@@ -151,8 +504,8 @@ EXERCISES = (
         wrong=(
             (
                 lambda side, steps, images, batch: (side**2 * images, steps * images),
-                "This counts the passes as if each image were made alone. What do the images of a"
-                " batch share?",
+                "This counts the passes as if each image were made alone. What do the images of "
+                "a batch share?",
             ),
             (
                 lambda side, steps, images, batch: (
@@ -199,8 +552,8 @@ EXERCISES = (
                     side**2 * -(-images // batch),
                     side**2 * steps * -(-images // batch),
                 ),
-                "This takes a pass for every pixel of every diffusion step. How much of the image"
-                " does one step touch?",
+                "This takes a pass for every pixel of every diffusion step. How much of the "
+                "image does one step touch?",
             ),
         ),
         hints=(
@@ -210,124 +563,5 @@ EXERCISES = (
         ),
         inputs=some_counts,
         edges=((4, 10, 1, 1), (3, 20, 5, 8), (2, 7, 12, 4), (1, 1, 3, 2)),
-    ),
-    Exercise(
-        "00.draw",
-        "Draw one grey level for each image of a batch",
-        reference=draw_levels,
-        alternatives=(
-            lambda p, u: np.array(
-                [np.searchsorted(np.cumsum(row), v, side="right") for row, v in zip(p, u)]
-            ),
-            lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).argmax(axis=1),
-            lambda p, u: np.count_nonzero(u[:, None] >= p @ np.triu(np.ones((17, 17))), axis=1),
-        ),
-        wrong=(
-            (
-                lambda p, u: p.argmax(axis=1),
-                "This always takes the most likely level and never looks at u: every image would "
-                "be the same.",
-            ),
-            (
-                lambda p, u: (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1) + 1,
-                "This is one level too high: levels are counted from 0. What if no piece ends "
-                "before u?",
-            ),
-            (
-                lambda p, u: (u * 17).astype(int),
-                "This cuts the line into 17 equal pieces: all levels alike likely, whatever p "
-                "says.",
-            ),
-            (
-                lambda p, u: (p > u[:, None]).argmax(axis=1),
-                "This holds u against each probability by itself. Where on the line does a piece "
-                "begin and end?",
-            ),
-            (
-                lambda p, u: (np.cumsum(p, axis=1) > u[:, None]).sum(axis=1),
-                "This counts the pieces that end after u, so the line is read from the wrong end.",
-            ),
-            (
-                lambda p, u: np.minimum((np.cumsum(p, axis=0) <= u[:, None]).sum(axis=1), 16),
-                "This adds up down the batch, from image to image. Which axis holds the 17 levels?",
-            ),
-            (
-                lambda p, u: (np.cumsum(p, axis=1) < u[:, None]).sum(axis=1),
-                "Right but where u lies exactly on the end of a piece. A piece contains its left "
-                "end and not its right one; and a piece of length 0 contains nothing.",
-            ),
-            (
-                lambda p, u: (p[:, ::-1].cumsum(axis=1) <= u[:, None]).sum(axis=1),
-                "This lays the pieces from the last level to the first. Level 0 begins at 0.",
-            ),
-        ),
-        hints=(
-            "Where does each piece end? One NumPy function turns lengths into ends.",
-            "Give u a second axis, `u[:, None]`, so that it meets all 17 ends of its row.",
-            "The number of pieces that end at or before u is the number of the piece that "
-            "contains u.",
-        ),
-        inputs=rows_and_uniforms,
-        edges=(BOUNDARIES, (certain({5: 0.5, 6: 0.5}), np.array([0.25]))),
-        forbidden=("minigen.sampling.categorical",),
-    ),
-    Exercise(
-        "00.put_back",
-        "Put the known pixels back, as noisy as the rest",
-        reference=put_back,
-        alternatives=(
-            put_back_by_copy,
-            lambda x, known, mask, noise, t: mask * ((1 - t) * known + t * noise) + ~mask * x,
-        ),
-        wrong=(
-            (
-                lambda x, known, mask, noise, t: np.where(mask, known, x),
-                "This puts the known pixels back clean, though the rest is still noisy at time t. "
-                "The network has never seen an image that is half clean.",
-            ),
-            (
-                lambda x, known, mask, noise, t: np.where(mask, x, (1 - t) * known + t * noise),
-                "This replaces the lost pixels and leaves the known ones: the mask the wrong way "
-                "round.",
-            ),
-            (
-                lambda x, known, mask, noise, t: np.where(mask, t * known + (1 - t) * noise, x),
-                "This swaps signal and noise. At t = 0 everything should be clean.",
-            ),
-            (
-                lambda x, known, mask, noise, t: np.where(mask, known + t * noise, x),
-                "This adds the noise to the full signal. What multiplies the clean image at time "
-                "t?",
-            ),
-            (
-                lambda x, known, mask, noise, t: (1 - t) * known + t * noise,
-                "This replaces every pixel: nothing of x, which the walk has made, is left.",
-            ),
-            (
-                changes_x,
-                "This writes into x itself. Whoever called your function still needs x: work on a"
-                " copy.",
-            ),
-            (
-                lambda x, known, mask, noise, t: np.where(mask, (1 - t) * known + t * noise, 0),
-                "Where the mask is false nothing is left: those pixels belong to the walk, keep "
-                "its x.",
-            ),
-            (
-                lambda x, known, mask, noise, t: np.where(mask, (1 - t) * x + t * noise, x),
-                "This makes x noisier where the mask is true. Which image is known there?",
-            ),
-        ),
-        hints=(
-            "Two steps: make the known image noisy, then choose pixel by pixel.",
-            "`np.where(condition, a, b)` takes from a where the condition is true, else from b, "
-            "and makes a new array.",
-        ),
-        inputs=half_noisy,
-        edges=(
-            half_noisy(np.random.default_rng(0), (2, 2), 0.0),
-            half_noisy(np.random.default_rng(1), (3,), 1.0),
-        ),
-        forbidden=("minigen.sampling.inpaint",),
     ),
 )
