@@ -1,5 +1,6 @@
-"""The checks of lesson 10: noise schedules; the four chains that it asks to diagnose, and the walk by
-which a schedule of one's own is judged.
+"""The checks of lesson 10, noise schedules.
+
+Also the four chains that it asks to diagnose, and the walk by which one's own schedule is judged.
 """
 
 import functools
@@ -35,10 +36,6 @@ def coefficients(chain: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 # -- the exercises ---------------------------------------------------------------------------------
-
-
-def log_snr(alpha_bar):
-    return np.log(alpha_bar / (1 - alpha_bar))
 
 
 def arrive(mean, std, alpha_bar):
@@ -149,7 +146,7 @@ def start_and_truth() -> tuple[np.ndarray, np.ndarray]:
     return start, low
 
 
-PIXELS = 16  # that show each number in exercise 5
+PIXELS = 16  # that show each number in the exercise
 ENOUGH = 0.6  # of the cosine's error: a schedule of one's own must make less than that
 LARGEST_FALL = 0.1  # of alpha_bar within 1/240 of the time: more is a jump
 
@@ -160,7 +157,7 @@ def plain_cosine(t):
 
 @dataclass(frozen=True)
 class Judged:
-    """What exercise 5 says about a schedule.
+    """What the exercise says about a schedule.
 
     Two are alike if they agree in what is asked; the numbers are shown.
     """
@@ -216,91 +213,31 @@ def my_alpha_bar(t):
 
 EXERCISES = (
     Exercise(
-        "10.log_snr",
-        "The log-SNR of a variance-preserving schedule from alpha_bar",
-        reference=log_snr,
-        alternatives=(
-            lambda alpha_bar: np.log(alpha_bar) - np.log1p(-alpha_bar),
-            lambda alpha_bar: 2 * np.log(np.sqrt(alpha_bar) / np.sqrt(1 - alpha_bar)),
-            lambda alpha_bar: -np.log(1 / alpha_bar - 1),
-            lambda alpha_bar: [math.log(share / (1 - share)) for share in alpha_bar],
-        ),
-        wrong=(
-            (
-                lambda alpha_bar: np.log(alpha_bar),
-                "This is the logarithm of the signal's share of the whole. The ratio asked for is"
-                " signal to noise: what is the noise's variance here?",
-            ),
-            (
-                lambda alpha_bar: 0.5 * np.log(alpha_bar / (1 - alpha_bar)),
-                "This is the ratio of the amplitudes, alpha / sigma. The SNR is a ratio of "
-                "variances.",
-            ),
-            (
-                lambda alpha_bar: np.log((1 - alpha_bar) / alpha_bar),
-                "This is noise to signal: it rises from clean to noise, and the log-SNR falls.",
-            ),
-            (
-                lambda alpha_bar: 10 * np.log10(alpha_bar / (1 - alpha_bar)),
-                "This is in decibels. The package and the papers use the natural logarithm.",
-            ),
-            (
-                lambda alpha_bar: np.log(np.sqrt(alpha_bar) / (1 - alpha_bar)),
-                "This divides an amplitude by a variance: alpha_bar is already alpha squared.",
-            ),
-            (
-                lambda alpha_bar: np.log(alpha_bar**2 / (1 - alpha_bar**2)),
-                "This takes alpha_bar for alpha. alpha_bar is alpha^2; it needs no squaring.",
-            ),
-            (
-                lambda alpha_bar: np.log(alpha_bar / (1 - alpha_bar) ** 2),
-                "This takes 1 - alpha_bar for sigma. It is sigma^2 already.",
-            ),
-            (
-                lambda alpha_bar: 2 * np.log(alpha_bar / (1 - alpha_bar)),
-                "This is twice too much. The 2 belongs before the logarithm of alpha / sigma; "
-                "here the ratio is of variances already.",
-            ),
-            (
-                lambda alpha_bar: alpha_bar / (1 - alpha_bar),
-                "This is the SNR itself; the logarithm is missing.",
-            ),
-            (
-                lambda alpha_bar: np.log10(alpha_bar / (1 - alpha_bar)),
-                "This is the logarithm to base 10. Everything in this course is in nats: base e.",
-            ),
-            (
-                lambda alpha_bar: np.log2(alpha_bar / (1 - alpha_bar)),
-                "This is in bits, to base 2. Everything in this course is in nats: base e.",
-            ),
-            (
-                lambda alpha_bar: np.log(
-                    np.clip(alpha_bar, 0.01, 0.99) / (1 - np.clip(alpha_bar, 0.01, 0.99))
-                ),
-                "This clips alpha_bar. Real schedules come much closer to 0 and 1, and nothing "
-                "goes wrong there.",
-            ),
-        ),
-        hints=(
-            "x_t = alpha clean + sigma noise. Which variance does each of the two terms have, for"
-            " data of variance 1?",
-            "alpha_bar is alpha^2, and a preserving schedule has sigma^2 = 1 - alpha_bar.",
-        ),
-        inputs=lambda rng: (rng.uniform(0.01, 0.99, size=int(rng.integers(1, 7))),),
-        edges=(
-            (np.array([1e-4, 1 - 1e-4]),),
-            (np.array([0.5]),),
-            (np.array([1e-12, 0.25, 1 - 1e-9]),),
-        ),
-        forbidden=("minigen.schedules.Schedule.log_snr",),
-        minutes=3,
-    ),
-    Exercise(
         "10.arrive",
         "Where the deterministic walk leads if it starts from N(0, 1)",
         reference=arrive,
         alternatives=(arrive_by_two_points, arrive_by_quantiles),
         wrong=(
+            (
+                lambda mean, std, alpha_bar: (0.0, 1.0),
+                "This is where the walk starts. It moves every point: where to?",
+            ),
+            (
+                lambda mean, std, alpha_bar: (
+                    mean
+                    - math.sqrt(alpha_bar) * mean / math.sqrt(alpha_bar * std**2 + 1 - alpha_bar),
+                    std / math.sqrt(alpha_bar * std**2 + 1 - alpha_bar),
+                ),
+                "The distance of the mean is counted in standard deviations here. Whose? In the"
+                " data, one standard deviation is std long.",
+            ),
+            (
+                lambda mean, std, alpha_bar: arrive_with(
+                    mean, std, math.sqrt(alpha_bar), math.sqrt(std**2 + 1 - alpha_bar)
+                ),
+                "The data's variance enters x_T multiplied: by what, if the data are multiplied by"
+                " alpha?",
+            ),
             (
                 lambda mean, std, alpha_bar: (mean, std),
                 "This is where the walk would end from the right start, the crowd that training saw"
@@ -409,6 +346,22 @@ EXERCISES = (
         alternatives=(zero_end_by_interp, zero_end_in_a_loop),
         wrong=(
             (
+                lambda alpha_bar: np.sqrt(alpha_bar) - np.sqrt(alpha_bar[-1]),
+                "These are shifted amplitudes. Two things are missing: the first has to come back"
+                " to where it was, and asked for is alpha_bar.",
+            ),
+            (
+                lambda alpha_bar: (
+                    (np.sqrt(alpha_bar) - np.sqrt(alpha_bar[-1]))
+                    / (np.sqrt(alpha_bar[0]) - np.sqrt(alpha_bar[-1]))
+                ),
+                "These are amplitudes, and the first one is always 1. It should stay what it was.",
+            ),
+            (
+                lambda alpha_bar: np.linspace(alpha_bar[0], 0, len(alpha_bar)),
+                "This forgets the chain that there was: only its first entry matters here.",
+            ),
+            (
                 lambda alpha_bar: np.concatenate([alpha_bar[:-1], [0.0]]),
                 "This only cuts off the last entry. The last step then has to take away all the"
                 " signal that is left at once; every amplitude should move a little.",
@@ -458,8 +411,8 @@ EXERCISES = (
                     )
                     ** 2
                 ),
-                "Here the amplitudes are stretched first and then shifted by the old last one, which"
-                " has been stretched meanwhile: look at your last entry.",
+                "Here the amplitudes are stretched first and then shifted by the old last one,"
+                " which has been stretched meanwhile: look at your last entry.",
             ),
             (lambda alpha_bar: alpha_bar**4, "A power makes the end smaller, and never 0."),
             (
@@ -553,13 +506,13 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "The mean of 16 pixels has the signal of one, and noise of a 16th of the variance. So at"
-            " which of the two figure's ends does the cosine waste its steps?",
-            "Give each pixel, at every t, a log-SNR such that the mean of 16 has the log-SNR that the"
-            " cosine gives to one pixel.",
-            "Take the cosine's alpha_bar, make the ratio of its two shares 16 times smaller, and turn"
-            " the ratio back into a share of the whole. A curve that falls earlier by eye can do,"
-            " too.",
+            "The mean of 16 pixels has the signal of one, and noise of a 16th of the variance. At"
+            " which end of time does the cosine waste its steps there?",
+            "Give each pixel, at every t, a log-SNR such that the mean of 16 has the log-SNR that"
+            " the cosine gives to one pixel.",
+            "Take the cosine's alpha_bar, make the ratio of its two shares 16 times smaller, and"
+            " turn the ratio back into a share of the whole. A curve that falls earlier by eye can"
+            " do, too.",
         ),
         inputs=lambda rng: (np.linspace(0, 1, int(rng.integers(5, 9))), int(rng.integers(11, 14))),
         edges=((np.linspace(0, 1, 5), 10), (np.linspace(0, 1, 4), 14)),
