@@ -1051,11 +1051,30 @@ def test_shipped_checkpoints_are_small_whole_rebuildable_and_documented():
             assert low <= facts["figures"][figure] <= high, (file.stem, figure)
 
 
+def shipped_facts(name):
+    return json.loads((shipped.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def test_a_shipped_checkpoint_still_has_its_stated_figure():
-    gpt = mg.load(shipped.FOLDER / "digits_gpt.npz")
-    facts = json.loads((shipped.FOLDER / "digits_gpt.json").read_text(encoding="utf-8"))
-    bits = mg.evaluate.bits_per_dim(gpt, mg.data.digits().test.reshape(-1, 64))
-    assert bits.value == pytest.approx(facts["figures"]["test_bits_per_dim"], abs=1e-3)
+    gpt, block = (mg.load(shipped.FOLDER / f"digits_{name}.npz") for name in ("gpt", "block"))
+    x = mg.data.digits().test.reshape(-1, 64)
+    bits = mg.evaluate.bits_per_dim(gpt, x).value
+    assert bits == pytest.approx(
+        shipped_facts("digits_gpt")["figures"]["test_bits_per_dim"], abs=1e-3
+    )
+    bits = -mg.left_to_right(block, x).mean() / 64 / np.log(2)
+    stated = shipped_facts("digits_block")["figures"]["test_bits_per_dim_left_to_right"]
+    assert bits == pytest.approx(stated, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped.RECIPES) - {"digits_ddpm"}))
+def test_a_shipped_checkpoint_says_what_its_tokens_mean(name):
+    facts, model = shipped_facts(name), mg.load(shipped.FOLDER / f"{name}.npz")
+    if "vocabulary" in facts:
+        assert facts["vocabulary"] == mg.data.python_manual("a-z").vocabulary
+        assert len(facts["vocabulary"]) == model.vocab_size
+    else:
+        assert np.prod(facts["shape"]) == model.context
 
 
 @pytest.mark.thorough
@@ -1072,6 +1091,7 @@ def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypat
             lambda r: EXAMPLES["GPT"](),
             lambda m, r: {"figure": figure},
             {"figure": (1, 2)},
+            lambda: {"shape": [3, 4]},
         )
 
     monkeypatch.setattr(shipped, "RECIPES", {"good": recipe(1.5), "bad": recipe(2.5)})
@@ -1079,6 +1099,7 @@ def test_the_command_writes_nothing_where_a_figure_is_missed(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
     assert shipped.build("good", tmp_path) == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["good.json", "good.npz"]
+    assert json.loads((tmp_path / "good.json").read_text(encoding="utf-8"))["shape"] == [3, 4]
     assert "WRONG: figure = 2.500" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         shipped.main(["unknown"])
