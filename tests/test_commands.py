@@ -357,8 +357,8 @@ def interrupt(*_, **__):
 MOMENTS = {  # where the interrupt comes: what there is
     "before training": (mg.data, "digits", []),
     "in the first training": ("GPT", "loss", ["gpt.npz"]),
-    "in the second training": ("DDPM", "loss", ["ddpm.npz", "gpt.npz"]),
-    "while measuring": (mg.evaluate, "bits_per_dim", ["ddpm.npz", "gpt.npz"]),
+    "in the last training": ("DDPM", "loss", ["ddpm.npz", "gpt.npz", "masked.npz"]),
+    "while measuring": (mg.evaluate, "bits_per_dim", ["ddpm.npz", "gpt.npz", "masked.npz"]),
 }
 
 
