@@ -39,11 +39,11 @@ def test_what_is_said_fits_80_columns_and_points_to_what_is_there(run):
 
 def test_the_main_job_writes_what_it_promises(run):
     record = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    gpt, ddpm = record["models"]
-    assert gpt["bits_exact"] and not ddpm["bits_exact"]
-    assert gpt["passes"] == 64 and ddpm["passes"] == head_to_head.CHAIN
+    gpt, masked, ddpm = record["models"]
+    assert gpt["bits_exact"] and not masked["bits_exact"] and not ddpm["bits_exact"]
+    assert gpt["passes"] == masked["passes"] == 64 and ddpm["passes"] == head_to_head.CHAIN
     assert gpt["training_steps"] == len(record["losses"]["gpt"]) and not record["interrupted"]
-    for model in (gpt, ddpm):  # what was taken, to the end of the last step
+    for model in (gpt, masked, ddpm):  # what was taken, to the end of the last step
         assert 0.3 <= model["training_seconds"] != 0.3
     assert (
         0 < gpt["bits"] < np.log2(17) + 0.5
@@ -52,7 +52,7 @@ def test_the_main_job_writes_what_it_promises(run):
     table = (run / "table.txt").read_text(encoding="utf-8")
     assert f"= {gpt['bits']:.3f}" in table and f"<= {ddpm['bits']:.3f}" in table
     samples = np.load(run / "samples.npz")
-    assert sorted(samples.files) == ["ddpm", "gpt"]
+    assert sorted(samples.files) == ["ddpm", "gpt", "masked"]
     assert all(
         samples[name].shape == (360, 8, 8) and samples[name].max() <= 16 for name in samples.files
     )
@@ -72,6 +72,7 @@ def test_what_was_trained_is_kept_with_its_averaged_weights(run):
     assert bits == pytest.approx(record["text"]["bits_per_character"], rel=1e-5)
     files = {
         "gpt.npz",
+        "masked.npz",
         "ddpm.npz",
         "text.npz",
         "samples.npz",

@@ -339,6 +339,7 @@ def judged(answer, n: int) -> tuple:
     rows = bool((P >= 0).all() and np.allclose(P.sum(axis=1), 1))
     along = bool((P[ring(n, 1, 1, 1) == 0] == 0).all())
     uniform = bool(np.allclose(P.sum(axis=0), 1))  # 1/n is stationary if the columns sum to 1 too
+    P = P / P.sum(axis=1, keepdims=True) if rows else P  # float32 sums to 1 a little less exactly
     limit = 2 * mixing_time(ring(n, 0.5, 0.25, 0.25)) // 3
     return rows, along, uniform, max(mixing_time(P), limit) if rows else 0
 
