@@ -95,11 +95,11 @@ def train_digits_masked(rng: np.random.Generator) -> mg.MaskedDiffusion:
 
 
 def train_digits_block(rng: np.random.Generator) -> mg.BlockDiffusion:
-    """Row after row, the pixels of a row hidden at random: 450 steps of 32 images."""
+    """Row after row, the pixels of a row hidden at random: 400 steps of 32 images."""
     batches = mg.data.batches(mg.data.digits().train.reshape(-1, 64), 32, rng)
     block = mg.BlockDiffusion(17, 64, layers=3, heads=4, width=64, block_size=8, rng=rng)
     begin_with(block, rows_and_columns(width=64))
-    return train(block, batches, steps=450, lr=6e-3, rng=rng)
+    return train(block, batches, steps=400, lr=6e-3, rng=rng)
 
 
 def rows_and_columns(width: int) -> np.ndarray:
@@ -179,12 +179,12 @@ def begin_with(model: mg.MaskedDiffusion, positions: np.ndarray) -> None:
 
 
 def train_text_block(rng: np.random.Generator) -> mg.BlockDiffusion:
-    """The Python manual, a to z and space, eight characters after eight: 1,600 steps of 16."""
+    """The Python manual, a to z and space, four characters after four: 1,500 steps of 16."""
     text = mg.data.python_manual("a-z")
     batches = mg.data.crops(text.train, 64, 16, rng)
-    block = mg.BlockDiffusion(27, 64, layers=2, heads=4, width=96, block_size=8, rng=rng)
+    block = mg.BlockDiffusion(27, 64, layers=2, heads=4, width=96, block_size=4, rng=rng)
     begin_with(block, waves(np.arange(64), width=96, longest=10_000))
-    return train(block, batches, steps=1600, lr=3e-3, rng=rng)
+    return train(block, batches, steps=1500, lr=4e-3, rng=rng)
 
 
 def measure_text_block(block: mg.BlockDiffusion, rng: np.random.Generator) -> dict[str, float]:
@@ -243,10 +243,10 @@ RECIPES = {
         pixels,
     ),
     "text_block": Recipe(
-        "block diffusion of the Python manual, a to z, eight characters after eight",
+        "block diffusion of the Python manual, a to z, four characters after four",
         train_text_block,
         measure_text_block,
-        {"test_bits_per_dim_bound": (1.7, 2.4), "test_bits_per_dim_left_to_right": (1.7, 2.4)},
+        {"test_bits_per_dim_bound": (1.7, 2.6), "test_bits_per_dim_left_to_right": (1.7, 2.6)},
         letters,
     ),
 }
