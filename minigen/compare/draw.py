@@ -10,6 +10,7 @@ from numpy import ndarray
 from minigen import plots
 
 FRAMES = 33  # of a GIF, whatever the number of steps
+HIDDEN = (0.76, 0.84, 0.94)  # the colour of a token beyond the symbols, the mask: pale blue
 
 
 class Drawing(NamedTuple):
@@ -17,6 +18,7 @@ class Drawing(NamedTuple):
 
     draw: Callable
     size: tuple[float, float]
+    columns: int = 1  # of a mosaic
 
 
 class Panel(NamedTuple):
@@ -45,12 +47,28 @@ def drawing(
         return Drawing(_lines, (6.4, 2.6))
     limits = (0, (symbols or samples.max() + 1) - 1)
     if shape is None:
-        return images((1, rest[0]), limits, N, columns=1)
+        return tokens((1, rest[0]), limits, N, columns=1)
     if math.prod(shape) != rest[0]:
         raise ValueError(
             f"shape: {shape[0]} x {shape[1]} pixels, but an example has {rest[0]} tokens"
         )
-    return images(shape, limits, N)
+    return tokens(shape, limits, N)
+
+
+def tokens(
+    shape: Sequence[int], limits: tuple[int, int], n: int, columns: int | None = None
+) -> Drawing:
+    """n sequences of tokens as images of `shape` in greys; what is still hidden is blue."""
+    mosaic = images(shape, (0, 1), n, columns)
+
+    def draw(axes, state: ndarray) -> None:
+        grey = 1 - np.clip(state / max(1, limits[1]), 0, 1)
+        hidden = (state > limits[1])[..., None]
+        colours = np.where(hidden, HIDDEN, grey[..., None])  # (N, L, 3)
+        pictures = colours.reshape(len(state), *shape, 3)
+        plots.tiles(mosaic.columns, (0, 1))(axes, pictures.transpose(0, 3, 1, 2))
+
+    return mosaic._replace(draw=draw)
 
 
 def images(
@@ -65,9 +83,9 @@ def images(
             state = state.mean(axis=1)
         plots.tiles(columns, limits)(axes, state.reshape(-1, *shape))
 
-    return Drawing(
-        draw, (columns * (shape[1] + 1) * inches, -(-n // columns) * (shape[0] + 1) * inches)
-    )
+    rows = -(-n // columns)
+    size = (columns * (shape[1] + 1) * inches, rows * (shape[0] + 1) * inches)
+    return Drawing(draw, size, columns)
 
 
 def _lines(axes, state: ndarray) -> None:
