@@ -276,7 +276,7 @@ def getitem(x, index):
 
 
 def take(x, indices, axis: int = 0) -> Tensor:
-    """The slices of x along an axis at integer `indices`, also repeated (torch's `index_select`)."""
+    """The slices of x along an axis at integer `indices`, repeats too (torch's `index_select`)."""
     before = (slice(None),) * (axis % x.ndim)
     return getitem(x, (*before, _indices("take", indices, x.shape[axis])))
 

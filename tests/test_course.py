@@ -195,8 +195,8 @@ def helps(verdict: Verdict) -> bool:
 def test_wrong_answers_that_no_table_has_seen(capsys):
     """Mistakes planted in the references; what passes must agree with them in 60 more tries.
 
-    A refusal helps if it names a misconception, what is odd, the type or the shape, or a line of the
-    learner's that raised. One that can only say "too large" or "right on some inputs" does not.
+    A refusal helps if it names a misconception, what is odd, the type or the shape, or a line of
+    the learner's that raised. One that can only say "too large" or "right on some inputs" does not.
     """
     refused = helped = 0
     passed = []

@@ -1,4 +1,4 @@
-"""The checks' own tables, one module a lesson (lesson_00, lesson_01, ...), each with a tuple EXERCISES.
+"""The checks' own tables, one module a lesson (lesson_00, ...), each with a tuple EXERCISES.
 
 They hold the reference solutions: a learner who wants to solve an exercise does not read here.
 
@@ -41,7 +41,7 @@ Here stands its table:
 * An answer in words: `reference=("leak", "healthy")` or "312" with `choices=`; separators and case
   do not matter, and messages must not tell entry by entry where a few guesses would do. A number:
   `reference=0.25`.
-* What the exercise's text warns of, and the planted bugs of its lesson, are among the wrong answers.
+* What the exercise's text warns of, and the planted bugs of its lesson, are among the wrong.
 
 `pytest tests/test_course.py -s` proves every table: right answers pass, wrong ones fail with their
 message. With `-m thorough` it makes thousands of wrong answers of the references, and prints how

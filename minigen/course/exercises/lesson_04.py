@@ -479,7 +479,7 @@ EXERCISES = (
             ),
             (
                 lambda table: np.tile(table.reshape(len(table) ** 2, -1), len(table)),
-                "Here every pair can be reached from every pair, and the rows sum to V. What of the "
+                "Here every pair can be reached from every pair, and rows sum to V. What of the "
                 "next pair is known before c is drawn?",
             ),
             (
@@ -598,7 +598,7 @@ EXERCISES = (
             ),
             (
                 where_seen(made_to_sum),
-                "You force the rows to sum to 1. If exactly what was taken is handed down, they do.",
+                "You force the rows to sum to 1. If just what was taken is handed down, they do.",
             ),
             (
                 in_whole_numbers,
@@ -612,7 +612,7 @@ EXERCISES = (
         hints=(
             "Whatever you do: each row must sum to 1. Print p.sum(axis=1).",
             "np.maximum(counts - discount, 0) is what is left. What was taken, in all, a row?",
-            "Left plus taken times below, over the row's total; and `below` itself where that is 0.",
+            "Left plus taken times below, over the row's total; `below` itself where that is 0.",
         ),
         inputs=some_counts,
         edges=(
