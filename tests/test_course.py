@@ -704,6 +704,28 @@ def test_a_passed_function_that_is_slow_is_replaced(capsys, monkeypatch):
     assert capsys.readouterr().out.count("more than five times") == 1
 
 
+def test_time_is_compared_call_by_call(capsys, monkeypatch):
+    """Slow calls that the reference was never given are not held against the learner."""
+    clock = [0.0]
+    monkeypatch.setattr(carry.time, "perf_counter", lambda: clock[0])
+
+    def takes(x):
+        clock[0] += float(x[0])
+        return x
+
+    carried = carry_on(replace(EXAMPLE, reference=takes), lambda x: takes(x), PASSED)
+    for seconds in (0.1, 0.1, 90.0, 0.1, 90.0, 90.0):  # beside it: calls 1, 2 and 4
+        carried(np.array([seconds]))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_list_becomes_the_array_that_the_lesson_needs(capsys):
+    carried = carry_on(replace(EXAMPLE, reference=lambda x: 2 * x), lambda x: list(2 * x), PASSED)
+    for _ in range(5):
+        assert carried(np.arange(3.0)).std() > 0
+    assert capsys.readouterr().out == ""
+
+
 def test_a_model_that_is_trained_is_not_trained_twice():
     class Model:
         steps = 0
