@@ -301,6 +301,20 @@ def checked(schedule: Schedule) -> Schedule:
     return schedule
 
 
+def agreed(schedule: Schedule | None, net, default: Schedule) -> Schedule:
+    """The schedule of a model: as given, else that of an oracle in place of its net, else default.
+
+    ValueError if the oracle was made for another one than is given: its answers would be wrong.
+    """
+    own = getattr(net, "schedule", None)
+    if schedule is None:
+        return default if own is None else own
+    if own is not None and own != checked(schedule):
+        made = f"{type(net).__name__} was made for {own}"
+        raise ValueError(f"schedule: {made}, got {schedule}; leave it out, or make one for it")
+    return checked(schedule)
+
+
 # -- random times ---------------------------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ class BlockDiffusion(MaskedDiffusion):
         block_size: tokens in a block; it divides `context`.
     """
 
+    _part = "block"
+
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
         weighting: str = "simple", *, block_size: int, rng: Generator,

@@ -17,7 +17,7 @@ from minigen.models.protocol import Walks
 from minigen.schedules import (
     PREDICTIONS,
     Schedule,
-    checked,
+    agreed,
     cosine,
     even_draws,
     log_normal,
@@ -49,7 +49,7 @@ class DDPM(Walks):
         net: called as net(x, t, label=None), see `minigen.networks`; x comes with variance near 1
             (`schedule.scaled`), and `net.shape` is the shape of one example. Or an oracle of
             `minigen.oracles` in its place: then `denoise` is exact, and there is nothing to train.
-        schedule: a Gaussian noise schedule; cosine() if not given.
+        schedule: a Gaussian noise schedule; if not given, the oracle's own, or cosine().
         steps: length T of the chain.
         predict: what the network's output means: "velocity", "noise" or "clean".
         levels: number of grey levels, if the data are integers mapped to [-1, 1]
@@ -69,7 +69,7 @@ class DDPM(Walks):
         arguments.whole(2, steps=steps, levels=2 if levels is None else levels)
         arguments.one_of(PREDICTIONS, predict=predict)
         arguments.one_of(("simple", "bound"), weighting=weighting)
-        schedule = cosine() if schedule is None else checked(schedule)
+        schedule = agreed(schedule, net, default=cosine())
         self._oracle = hasattr(net, "denoise")
         if predict == "noise" and schedule.alpha(1.0) == 0 and not self._oracle:
             why = f"predict='noise' divides by the signal, and {schedule} ends with none"
