@@ -57,7 +57,9 @@ class BlockDiffusion(MaskedDiffusion):
         mask = side_by_side_mask(L, self.block_size)
         return self.network(copies, mask, positions=np.tile(np.arange(L), 2))[:, :L]
 
-    # -- sampling ----------------------------------------------------------------------------------
+    # -- loss: that of MaskedDiffusion, by what is hidden and predicted above ----------------------
+
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(
         self, n: int, rng: Generator, length: int | None = None,

@@ -259,8 +259,8 @@ class NGram:
             )
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
-        # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all
-        # contexts h and backoff.
+        # Each list holds one array a rung: the codes of all windows h w that were seen, sorted, and
+        # the gain of each; the codes of all contexts h, sorted, and the backoff of each.
         self.windows, self.gains, self.contexts, self.backoffs = [], [], [], []
 
     def __repr__(self) -> str:

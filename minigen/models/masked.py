@@ -55,7 +55,7 @@ class MaskedDiffusion(Walks):
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
         B, L = x.shape
-        u = arguments.generator(rng).permutation(even_draws(B, rng))  # (B,) in [0, 1)
+        u = arguments.generator(rng).permutation(even_draws(B, rng))  # permuted, for they rise
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 
@@ -103,7 +103,7 @@ class MaskedDiffusion(Walks):
         log_p = ops.log_softmax(logits)[np.arange(len(tokens)), tokens]
         return ops.sum(log_p * (-self.weights(hidden)[hidden] / x.size))
 
-    # -- sampling ----------------------------------------------------------------------------------
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(
         self, n: int, rng: Generator, steps: int | None = None, order: str = "random",

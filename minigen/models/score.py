@@ -58,7 +58,7 @@ class ScoreSDE(Walks):
 
     __repr__ = nn.describe
 
-    # -- hide --------------------------------------------------------------------------------------
+    # -- hide: a little precision everywhere -------------------------------------------------------
 
     def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward equation at t (eq. 29)."""
@@ -142,7 +142,10 @@ class ScoreSDE(Walks):
         return log_prob
 
     def bound(self, x: ndarray, rng: Generator, steps: int = 30) -> ndarray:
-        """An unbiased estimate of log p(x) itself: (B,) nats. `log_prob_estimate` of two probes."""
+        """An unbiased estimate of log p(x) itself, the tightest lower bound there is: (B,) nats.
+
+        `log_prob_estimate` of two probes.
+        """
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(
