@@ -1,8 +1,8 @@
 """Layers: plain objects that hold Tensors and are called.
 
 Names, arguments and initial values are those of `torch.nn`. There is no registry and no train/eval
-mode: `parameters` (below the layers) finds the tensors of any object by looking at its attributes,
-and a layer is stochastic exactly when it is handed a generator.
+mode: `parameters` (below the layers) finds the tensors of any object by looking at its attributes.
+No layer draws when it is called; a network that wants dropout calls `ops.dropout` with a generator.
 """
 
 import contextlib
@@ -161,7 +161,10 @@ class UpsampleConv2d(Conv2d):
 
 
 class KeyValueCache:
-    """The packed queries, keys and values of the positions that one attention layer has seen."""
+    """The packed queries, keys and values of the positions that one attention layer has seen.
+
+    The old queries are not needed, but packed as they come, one slice is copied and none is cut.
+    """
 
     def __init__(self, batch: int, context: int, width: int) -> None:
         self.seen = 0

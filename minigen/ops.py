@@ -221,6 +221,12 @@ def transpose(x, axes=None):
     return x.transpose(axes), lambda g: g.transpose(back)
 
 
+def _by_number(axes: tuple):
+    """The axes of x.transpose(1, 0) and x.transpose((1, 0)), as NumPy takes both; none: None."""
+    together = len(axes) == 1 and isinstance(axes[0], (tuple, list))
+    return axes[0] if together else axes or None
+
+
 def concatenate(tensors, axis: int = 0) -> Tensor:
     """Join tensors along an axis."""
     return _concatenate(*tensors, axis=axis)
@@ -444,7 +450,7 @@ Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.abs, Tensor.pow = exp, log, sqrt, ab
 Tensor.tanh, Tensor.sigmoid, Tensor.relu = tanh, sigmoid, relu
 Tensor.sum, Tensor.mean, Tensor.max = sum, mean, max
 Tensor.reshape = lambda x, *shape: reshape(x, shape[0] if len(shape) == 1 else shape)
-Tensor.transpose = lambda x, *axes: transpose(x, axes or None)
+Tensor.transpose = lambda x, *axes: transpose(x, _by_number(axes))
 Tensor.T = property(transpose)
 
 _IN_TORCH = {

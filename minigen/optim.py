@@ -165,7 +165,9 @@ def warmup_cosine(
 ) -> Callable[[float], float]:
     """Learning rate by progress in [0, 1].
 
-    A straight rise to `peak` until `warmup`, then half a cosine down to `floor` * peak.
+    A straight rise to `peak` until `warmup`, then half a cosine down to `floor` * peak. The rise
+    starts a hundredth of the training before 0 (by default at a sixth of the peak), for a first
+    step at a rate of 0 would teach nothing.
     """
     arguments.within("(0, inf)", peak=peak)
     arguments.within("[0, 1)", warmup=warmup)

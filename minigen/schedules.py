@@ -48,7 +48,7 @@ class Schedule:
     """
 
     def __post_init__(self):
-        self.grid(getattr(self, "steps", 1))  # refuses a chain of no steps
+        arguments.whole(1, MOST_STEPS, steps=getattr(self, "steps", 1))
         log_snr = self.log_snr(np.linspace(0, 1, 1001))
         if not np.all(np.diff(log_snr) <= 0):
             what = "the log-SNR does not fall from t = 0 to t = 1"
@@ -88,7 +88,10 @@ class Schedule:
         return _slope(self.alpha, t) / np.maximum(self.alpha(t), SMALLEST_ALPHA)
 
     def g2(self, t) -> ndarray:
-        """Squared diffusion g^2: what d sigma^2 / dt is more than the drift alone would make it."""
+        """Squared diffusion g^2: how fast noise comes in, d sigma^2 / dt less 2 f sigma^2.
+
+        (The drift f scales the noise that is there along with the signal.)
+        """
         return _slope(lambda s: self.sigma(s) ** 2, t) - 2 * self.f(t) * self.sigma(t) ** 2
 
     def slopes(self, t) -> tuple[ndarray, ndarray]:
@@ -164,9 +167,10 @@ class Schedule:
         return spread(of_x, x_t) * x_t + spread(of_output, x_t) * output
 
     def fresh_noise(self, now, after) -> ndarray:
-        """Share of the noise variance at `now` that was added since the earlier `after`: in [0, 1].
+        """Share of the noise variance at `now` that was added since `after`: in [0, 1].
 
-        sigma^2(now | after) / sigma^2(now) = 1 - SNR(now) / SNR(after) (Kingma et al. 2021,
+        As everywhere, a step of sampling goes from `now` to `after`, the smaller t of the two: less
+        noise. sigma^2(now | after) / sigma^2(now) = 1 - SNR(now) / SNR(after) (Kingma et al. 2021,
         appendix A).
         """
         return -np.expm1(np.minimum(self.log_snr(now) - self.log_snr(after), 0))
@@ -177,11 +181,12 @@ class Schedule:
         DDPM eq. 7 for any pair of times and any schedule. The variance is DDPM's small one, beta
         tilde.
         """
-        fresh, before = self.fresh_noise(now, after), self.sigma(after) ** 2
+        fresh = self.fresh_noise(now, after)
+        noise_now, noise_after = self.positive_sigma(now) ** 2, self.sigma(after) ** 2
         of_clean = self.alpha(after) * fresh
-        of_x = self.alpha(now) * before / (self.alpha(after) * self.positive_sigma(now) ** 2)
+        of_x = self.alpha(now) * noise_after / (self.alpha(after) * noise_now)
         mean = spread(of_clean, x_t) * clean + spread(of_x, x_t) * x_t
-        return mean, before * fresh
+        return mean, noise_after * fresh
 
 
 class _Preserving(Schedule):
@@ -299,6 +304,20 @@ def checked(schedule: Schedule) -> Schedule:
         expected = "expected a noise schedule such as schedules.cosine()"
         raise TypeError(f"schedule: {expected}, got {schedule!r}{called}")
     return schedule
+
+
+def agreed(schedule: Schedule | None, net, default: Schedule) -> Schedule:
+    """The schedule of a model: as given, else that of an oracle in place of its net, else default.
+
+    ValueError if the oracle was made for another one than is given: its answers would be wrong.
+    """
+    own = getattr(net, "schedule", None)
+    if schedule is None:
+        return default if own is None else own
+    if own is not None and own != checked(schedule):
+        made = f"{type(net).__name__} was made for {own}"
+        raise ValueError(f"schedule: {made}, got {schedule}; leave it out, or make one for it")
+    return checked(schedule)
 
 
 # -- random times ---------------------------------------------------------------------------------

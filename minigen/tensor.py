@@ -4,7 +4,8 @@ Reverse-mode automatic differentiation (Baydin et al. 2018, section 3.2) in four
 
 1. an **op** is a NumPy function that returns its value and, for every argument, a *vector-Jacobian
    product* (vjp): a function from the gradient of the loss by the value to the gradient of the loss
-   by that argument;
+   by that argument (None where there is none; ops whose gradients share most of their work give
+   one rule for all: see `joint_op`, and `ops.layer_norm`);
 2. running an op on Tensors leaves a `Node` behind: whose value it was computed from, and the vjps;
 3. a node is always younger than its parents, so going from the youngest node to the oldest visits
    every node after all the nodes that use it: no recursion, no separate sort;
@@ -23,7 +24,7 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-# Counts down, because a heap gives the smallest number first: the youngest node.
+# Births count down from 0, because a heap gives the smallest number first: the youngest node.
 _births = itertools.count(0, -1)
 _no_grad_blocks = contextvars.ContextVar("how many no_grad blocks are open", default=0)
 _is_silent = _no_grad_blocks.get
@@ -98,7 +99,7 @@ class Tensor:
         while waiting:
             node = heappop(waiting)[1]
             if type(node) is Leaf:
-                continue  # in the end `gradients` holds those of leaves only
+                continue  # its gradient stays; those of all others are popped as they are used
             g = gradients.pop(node)  # complete: all nodes that use this one are younger
             rules, parents = node.rules, node.parents
             if rules is None:
@@ -291,9 +292,9 @@ def _arrays_by_place(signature, args, settings):
 def _admit(name, args):
     """What an op may compute with, and its rules may keep: arrays of one float dtype.
 
-    Returns them, one Node an argument (none if nothing is recorded), the dtype, and the arrays lent
-    by the caller, who may write to them later: under no_grad no rule keeps them, and they are not
-    copied.
+    Returns them, one Node an argument (none if nothing is recorded), the dtype, and what is lent:
+    without a graph we do not copy the caller's arrays, which may be written to later; a result
+    that is a view of one is copied instead.
     """
     arrays, nodes, dtype, plain, recorded = [], [], None, True, False
     for x in args:  # runs for every op: what it does not need for numbers, it does not do

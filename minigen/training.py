@@ -33,8 +33,8 @@ def train_step(model, batch, optimizer, rng, max_norm=None) -> float:
 
 
 def train(
-    model, batches: Iterable[ndarray], steps: int | None = None,
-    optimizer: Optimizer | None = None, rng: Generator | None = None, *,
+    model, batches: Iterable[ndarray], steps: int | None, optimizer: Optimizer,
+    rng: Generator, *,
     seconds: float | None = None, learning_rate: Callable[[float], float] | None = None,
     max_norm: float | None = None, ema: EMA | None = None, start: int = 0, progress: bool = True,
 ) -> Iterator[tuple[int, float]]:  # fmt: skip
@@ -47,7 +47,7 @@ def train(
         model: has `loss(x, rng)`, a scalar Tensor.
         batches: arrays x for `model.loss(x, rng)`, or tuples (x, label) for
             `model.loss(x, rng, label)`; training ends where they end.
-        steps, seconds: how long to train; give one of the two.
+        steps, seconds: how long to train; one of the two, steps=None where it is seconds.
         optimizer: made from `nn.parameters(model)`.
         rng: source of all randomness in the loss.
         learning_rate: function of progress in [0, 1], such as `optim.warmup_cosine(1e-3)`; None

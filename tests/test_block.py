@@ -330,3 +330,14 @@ def test_a_context_of_one_block_refuses_to_go_on():
     ):
         with pytest.raises(ValueError, match="one kept beyond the context"):
             long()
+
+
+def test_what_is_handed_in_as_hidden_must_hide_something_in_every_block():
+    x, hidden = np.zeros((1, 6), int), np.array([[1, 0, 1, 1, 0, 0]], bool)
+    assert np.isfinite(small(3).bound_given(x, np.roll(hidden, 1)))
+    for weighting in ("simple", "bound"):
+        model = small(2, weighting=weighting)
+        with pytest.raises(ValueError, match=r"hidden: .* every block, got none in 1 of 3"):
+            model.loss(x, None, hidden=hidden)
+        with pytest.raises(ValueError, match=r"hidden: .* every block, got none in 1 of 3"):
+            model.bound_given(x, hidden)

@@ -103,6 +103,13 @@ def arguments(model):
     return json.loads(json.dumps(checkpoints._describe(model, "model")))
 
 
+def test_a_chain_of_windows_comes_back_as_one(tmp_path):
+    symbols = rng().integers(0, 2, (1, 99))
+    mg.save(tmp_path / "a.npz", mg.MarkovChain.fit(symbols, 2, order=2))
+    with pytest.raises(ValueError, match="windows of 2 symbols"):
+        mg.load(tmp_path / "a.npz").log_prob(symbols)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_model_comes_back_bit_for_bit_with_its_constructor_arguments(name, tmp_path):
     model = EXAMPLES[name]()

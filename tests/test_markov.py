@@ -260,6 +260,21 @@ def test_an_enlarged_state_must_fit_memory():
             MarkovChain.enlarge(np.ones(shape) / 3)
 
 
+def test_a_chain_of_windows_refuses_plain_symbols():
+    """Most sequences of symbols are no sequence of overlapping windows: it would say -inf."""
+    x = np.random.default_rng(0).integers(0, 3, (4, 200))
+    chain = MarkovChain.fit(x, 3, order=2)
+    assert chain.order == 2 and np.isfinite(chain.log_prob(window_codes(x, 3, 2))).all()
+    assert np.isfinite(chain.log_prob(chain.sample(2, np.random.default_rng(1), 50))).all()
+    with pytest.raises(ValueError, match=r"windows of 2 symbols.*window_codes\(x, 3, 2\)"):
+        chain.log_prob(x)
+    never = MarkovChain.enlarge(np.eye(2)[np.zeros((2, 2), int)])  # always a 0 next
+    assert never.log_prob(np.array([[0, 1]])) == -np.inf  # impossible, but windows: 00 and 01
+    for order in (0, 2):
+        with pytest.raises(ValueError, match="order: "):
+            MarkovChain(np.eye(3), order=order)
+
+
 @pytest.mark.parametrize("pseudocount", [-0.5, np.nan, np.inf])
 def test_a_pseudocount_that_cannot_be_is_refused(pseudocount):
     with pytest.raises(ValueError, match="pseudocount: expected a number in"):

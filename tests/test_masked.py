@@ -403,3 +403,21 @@ def test_impossible_models_are_refused(how, words):
     sizes = {"vocab_size": 3, "context": 4, "layers": 1, "heads": 1, "width": 8}
     with pytest.raises(ValueError, match=words):
         mg.MaskedDiffusion(**{**sizes, **how}, rng=np.random.default_rng(0))
+
+
+def test_what_is_handed_in_as_hidden_must_hide_something_everywhere():
+    x = np.zeros((2, 4), int)
+    nothing = np.zeros((2, 4), bool)
+    in_one_row = np.array([[1, 0, 0, 1], [0, 0, 0, 0]], bool)
+    for weighting in ("simple", "bound"):
+        model = small(weighting=weighting)
+        for hidden, why in [
+            (nothing, "every row, got none in 2 of 2"),
+            (in_one_row, "every row, got none in 1 of 2"),
+            (np.ones((2, 3), bool), r"shape \(2, 4\), got bool \(2, 3\)"),
+            (np.ones((2, 4), np.int64), r"booleans of shape \(2, 4\), got int64"),
+        ]:
+            with pytest.raises(ValueError, match="hidden: expected .*" + why):
+                model.loss(x, None, hidden=hidden)
+            with pytest.raises(ValueError, match="hidden: expected .*" + why):
+                model.bound_given(x, hidden)

@@ -6,6 +6,7 @@ The methods, their arguments, their answers.
 import importlib
 import inspect
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -123,6 +124,8 @@ def test_the_neural_models_tell_the_same_story_in_the_same_order(name):
     order = ["q_sample", predict[0], "loss", "sample_walk", scored]
     places = [source.index(f"    def {method}(") for method in order if method in own]
     assert places == sorted(places), order
+    headings = re.findall(r"^    # -- (\w+)", source, flags=re.MULTILINE)
+    assert headings == ["hide", "predict", "loss", "sample_walk", scored]
     *_, last = model.sample_walk(2, rng(), **how)
     np.testing.assert_array_equal(last, model.sample(2, rng(), **how))
 

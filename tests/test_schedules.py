@@ -6,7 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from minigen import schedules
+import minigen as mg
+from minigen import oracles, schedules
 from minigen.schedules import cosine, flow, linear, variance_exploding, variance_preserving
 
 ALL = [linear(), linear(0.01, 0.01), cosine(), variance_preserving(), variance_exploding(), flow()]
@@ -258,3 +259,27 @@ def test_schedules_are_values():
         cosine().offset = 0.1
     assert schedules.Schedule in type(flow()).__mro__
     np.testing.assert_array_equal(flow().grid(4), [0, 0.25, 0.5, 0.75, 1])
+
+
+def test_a_model_takes_the_schedule_that_its_oracle_was_made_for():
+    flow, exploding = schedules.flow(), schedules.variance_exploding()
+    points = np.array([[0.0, 1.0], [1.0, 0.0]])
+    for oracle in (
+        oracles.GaussianMixture(points, 0.1, schedule=flow),
+        oracles.IdealDenoiser(points, flow),
+    ):
+        assert mg.DDPM(oracle).schedule is flow
+        assert mg.DDPM(oracle, schedules.flow()).schedule == flow  # an equal one
+        with pytest.raises(ValueError, match=r"was made for flow\(\), got cosine\("):
+            mg.DDPM(oracle, schedules.cosine())
+        with pytest.raises(TypeError, match="call the class"):
+            mg.DDPM(oracle, schedules.flow)
+    mixture = oracles.GaussianMixture(points, 0.1, schedule=exploding)
+    assert mg.ScoreSDE(mixture).schedule is exploding
+    with pytest.raises(ValueError, match=r"made for variance_exploding\(.*, got linear\("):
+        mg.ScoreSDE(mixture, schedules.linear())
+    with pytest.raises(ValueError, match="too little signal"):
+        mg.ScoreSDE(oracles.GaussianMixture(points, 0.1, schedule=flow))
+    timeless = oracles.GaussianMixture(points, 0.1)  # of no schedule: the model's default
+    assert mg.DDPM(timeless).schedule == schedules.cosine()
+    assert mg.ScoreSDE(timeless).schedule == schedules.variance_preserving()

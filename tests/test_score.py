@@ -193,8 +193,8 @@ def test_every_schedule_that_is_taken_gives_finite_samples(schedule, method):
 
 
 def test_a_schedule_that_ends_without_signal_is_refused():
-    for net in (mg.networks.MLP((2,), width=8, rng=generator()), mixture(VP)):
-        for schedule in (schedules.flow(), schedules.cosine()):
+    for schedule in (schedules.flow(), schedules.cosine()):
+        for net in (mg.networks.MLP((2,), width=8, rng=generator()), mixture(schedule)):
             with pytest.raises(ValueError, match=r"too little signal.*variance_preserving.*serve"):
                 ScoreSDE(net, schedule)
 
@@ -454,3 +454,9 @@ def test_the_denoiser_of_an_oracle_is_its_own():
 def test_bad_input_is_named(call, error, words):
     with pytest.raises(error, match=words):
         call(ScoreSDE(mg.networks.MLP((2,), width=8, rng=generator()), VP))
+
+
+def test_an_oracle_without_a_score_is_refused():
+    ideal = oracles.IdealDenoiser(np.eye(2), VP)
+    with pytest.raises(TypeError, match=r"needs score\(x, t\), and IdealDenoiser has only denoise"):
+        ScoreSDE(ideal)

@@ -669,6 +669,10 @@ def test_methods_are_the_ops():
         assert np.array_equal(value.data, expected.data) and value.node.name == name
     assert x.max(axis=1).data.tolist() == [2, 3] and abs(x - 1).data.tolist()[0] == [0.5, 1, 0]
     assert x.T.shape == (3, 2) and x.T.node.name == "transpose"
+    for transposed in (x.transpose(), x.transpose(1, 0), x.transpose((1, 0)), x.transpose([-1, 0])):
+        assert np.array_equal(transposed.data, x.data.T)
+    assert x.reshape((3, 2)).shape == x.reshape(3, 2).shape == (3, 2)
+    assert x[0].transpose(0).shape == (3,)
     assert (x.pow(2).data == (x**2).data).all()
     rows = list(x)
     assert len(rows) == 2 and rows[1].data.tolist() == [3, 0.25, 0.75]

@@ -1,5 +1,6 @@
 """The training loop: what it yields, how it stops, and what it refuses with nothing changed."""
 
+import inspect
 import os
 import re
 import signal
@@ -311,6 +312,12 @@ def test_bad_arguments_are_named_at_the_call_before_anything_happens(error, name
     with pytest.raises(error, match=named):
         mg.train(model, BATCHES, **good | change)  # not even iterated
     assert model.slope.item() == 0
+
+
+def test_what_cannot_be_left_out_has_no_default():
+    given = inspect.signature(mg.train).parameters
+    for name in ("optimizer", "rng"):
+        assert given[name].default is inspect.Parameter.empty
 
 
 # -- who handles Ctrl-C, and threads ---------------------------------------------------------------

@@ -24,6 +24,8 @@ class BlockDiffusion(MaskedDiffusion):
         block_size: tokens in a block; it divides `context`.
     """
 
+    _part = "block"
+
     def __init__(
         self, vocab_size: int, context: int, layers: int = 4, heads: int = 4, width: int = 128,
         weighting: str = "simple", *, block_size: int, rng: Generator,
@@ -55,7 +57,9 @@ class BlockDiffusion(MaskedDiffusion):
         mask = side_by_side_mask(L, self.block_size)
         return self.network(copies, mask, positions=np.tile(np.arange(L), 2))[:, :L]
 
-    # -- sampling ----------------------------------------------------------------------------------
+    # -- loss: that of MaskedDiffusion, by what is hidden and predicted above ----------------------
+
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(
         self, n: int, rng: Generator, length: int | None = None,

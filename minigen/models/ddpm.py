@@ -17,7 +17,7 @@ from minigen.models.protocol import Walks
 from minigen.schedules import (
     PREDICTIONS,
     Schedule,
-    checked,
+    agreed,
     cosine,
     even_draws,
     log_normal,
@@ -28,8 +28,8 @@ from minigen.tensor import Tensor, no_grad
 
 # Of the training examples: classifier-free guidance needs a network that knows both.
 SHARE_WITHOUT_LABEL = 0.1
-# How often an error of predicted noise may be multiplied in the first step of a walk: a step that
-# draws afresh forgets it, the others carry it to the end.
+# The largest factor by which the first step of a walk may multiply an error of predicted noise: a
+# step that draws afresh forgets it, the others carry it to the end.
 MOST_FORGOTTEN, MOST_CARRIED = 1000, 10
 
 
@@ -49,7 +49,7 @@ class DDPM(Walks):
         net: called as net(x, t, label=None), see `minigen.networks`; x comes with variance near 1
             (`schedule.scaled`), and `net.shape` is the shape of one example. Or an oracle of
             `minigen.oracles` in its place: then `denoise` is exact, and there is nothing to train.
-        schedule: a Gaussian noise schedule; cosine() if not given.
+        schedule: a Gaussian noise schedule; if not given, the oracle's own, or cosine().
         steps: length T of the chain.
         predict: what the network's output means: "velocity", "noise" or "clean".
         levels: number of grey levels, if the data are integers mapped to [-1, 1]
@@ -69,7 +69,7 @@ class DDPM(Walks):
         arguments.whole(2, steps=steps, levels=2 if levels is None else levels)
         arguments.one_of(PREDICTIONS, predict=predict)
         arguments.one_of(("simple", "bound"), weighting=weighting)
-        schedule = cosine() if schedule is None else checked(schedule)
+        schedule = agreed(schedule, net, default=cosine())
         self._oracle = hasattr(net, "denoise")
         if predict == "noise" and schedule.alpha(1.0) == 0 and not self._oracle:
             why = f"predict='noise' divides by the signal, and {schedule} ends with none"
@@ -80,7 +80,7 @@ class DDPM(Walks):
 
     __repr__ = nn.describe
 
-    # -- hide --------------------------------------------------------------------------------------
+    # -- hide: a little precision everywhere -------------------------------------------------------
 
     def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward chain in one jump (eq. 4)."""
@@ -141,8 +141,9 @@ class DDPM(Walks):
     ) -> Iterator[ndarray]:  # fmt: skip
         """Every state from pure noise to the sample, each (n, *shape).
 
-        Ten steps are enough for every method and schedule, but for "heun" under variance_exploding,
-        which wants 20 (two moons, sliced Wasserstein: 0.24 to 0.31 at 10 steps, 0.07 at 20).
+        Where the velocity is predicted, ten steps are enough for every method and schedule, but for
+        "heun" under variance_exploding, which wants 20 (two moons, sliced Wasserstein: 0.24 to 0.31
+        at 10 steps, 0.07 at 20). Where the noise is, see the class.
 
         Args:
             method: "ancestral" (eq. 11, small variance), "ancestral-large", "ddim", "heun" or
@@ -239,10 +240,14 @@ class DDPM(Walks):
         return self.denoise(x_t, t)
 
     def _step_weight(self, t) -> ndarray:
-        """w = (SNR(t - 1/T) - SNR(t)) / 2; first SNR(t) / 2, the decoder's variance is 1 / SNR."""
+        """w = (SNR(after) - SNR(now)) / 2, now = t, after = t - 1 / T.
+
+        In step 1, to the data, SNR(after) is infinite: there w is SNR(now) / 2, as the decoder has
+        the variance 1 / SNR(now).
+        """
         i = np.round(np.asarray(t) * self.steps)
-        before, now = self.schedule.log_snr((i - 1) / self.steps), self.schedule.log_snr(t)
-        return np.where(i == 1, np.exp(now), np.exp(before) - np.exp(now)) / 2
+        now, after = self.schedule.log_snr(t), self.schedule.log_snr((i - 1) / self.steps)
+        return np.where(i == 1, np.exp(now), np.exp(after) - np.exp(now)) / 2
 
     def _decoder_cost(self, x: ndarray, rng: Generator) -> ndarray:
         """-log p(x | x_1): normal around the denoised x_1, over the width of a level (eq. 13)."""

@@ -86,7 +86,7 @@ class GPT(Walks):
             raise ValueError(f"x: expected {expected}, got shape {x.shape}")
         return ops.cross_entropy(self.predict(inputs), targets)
 
-    # -- sampling ----------------------------------------------------------------------------------
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(
         self, n: int, rng: Generator, prompt: ndarray | None = None,
@@ -115,7 +115,10 @@ class GPT(Walks):
     # -- log_prob ----------------------------------------------------------------------------------
 
     def log_prob(self, x: ndarray) -> ndarray:
-        """Exact log-probability of each row of x (B, L): (B,) nats; see `scored`."""
+        """Exact log p of the tokens that it scores of x (B, L), (B,) nats: see `scored`.
+
+        They are all; but of context + 1 columns, as `loss` takes them, the first is only given.
+        """
         return self.token_log_probs(x).sum(axis=1)
 
     def scored(self, x: ndarray) -> int:

@@ -57,6 +57,11 @@ class MADE(Walks):
 
     __repr__ = nn.describe
 
+    # -- hide: all that follows in the order, by masks on the weights ------------------------------
+
+    def _weights(self) -> list[Tensor]:
+        return [layer.weight * mask for layer, mask in zip(self.layers, self._masks)]
+
     # -- predict -----------------------------------------------------------------------------------
 
     def logits(self, x: ndarray) -> Tensor:
@@ -75,9 +80,6 @@ class MADE(Walks):
             h = ops.linear(ops.relu(h) if i else h, weight, layer.bias)
         return h
 
-    def _weights(self) -> list[Tensor]:
-        return [layer.weight * mask for layer, mask in zip(self.layers, self._masks)]
-
     # -- loss --------------------------------------------------------------------------------------
 
     def loss(self, x: ndarray, rng: Generator | None = None) -> Tensor:
@@ -89,7 +91,7 @@ class MADE(Walks):
                 loss = loss + factor * ops.sum(weight**2)
         return loss
 
-    # -- sample ------------------------------------------------------------------------------------
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(self, n: int, rng: Generator, temperature: float = 1.0) -> Iterator[ndarray]:
         """Draw one dimension a pass; yields every state (n, D), 0 where nothing is drawn yet."""

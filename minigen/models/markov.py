@@ -57,10 +57,18 @@ class MarkovChain:
     """A chain on the states 0..V-1: transition[i, j] = P(next = j | now = i), shape (V, V).
 
     initial (V,) is the distribution of the first state; None is the stationary distribution.
+
+    order > 1 is that of a chain of symbols, made by `enlarge` or `fit(..., order=p)`: its states
+    are then no symbols but codes of windows, and that is what `log_prob` takes and `sample` gives:
+    `window_codes(x, V, order)` makes them of symbols x, code % V is the newest symbol.
     """
 
-    def __init__(self, transition: ndarray, initial: ndarray | None = None):
+    def __init__(self, transition: ndarray, initial: ndarray | None = None, order: int = 1):
         states = len(transition)
+        arguments.whole(1, order=order)
+        self.order, self._symbols = order, round(states ** (1 / order))
+        if self._symbols**order != states:
+            raise ValueError(f"order: {states} states are no windows of {order} symbols")
         self.transition = as_probabilities("transition", transition, (states, states))
         self.initial = None if initial is None else as_probabilities("initial", initial, (states,))
 
@@ -90,7 +98,7 @@ class MarkovChain:
         after = longer % states  # drop the oldest
         transition = np.zeros((states, states))
         transition[now, after] = conditional.reshape(states, vocab_size)
-        return cls(transition)
+        return cls(transition, order=order)
 
     @classmethod
     def fit(
@@ -98,7 +106,8 @@ class MarkovChain:
     ) -> "MarkovChain":
         """Maximum likelihood from sequences x, (L,) or (B, L): P(j | context) = n(context, j) / n.
 
-        order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit).
+        order > 1 enlarges the state (see `enlarge`: to at most 5,000; NGram has no such limit): a
+        state is the code of `order` symbols, and log_prob wants `window_codes(x, states, order)`.
         A context never left in x has no row: ValueError, unless a pseudocount > 0 is added to every
         count.
         """
@@ -175,7 +184,7 @@ class MarkovChain:
     # -- sample ------------------------------------------------------------------------------------
 
     def sample(self, n: int, rng: Generator, length: int) -> ndarray:
-        """n paths (n, length) of states."""
+        """n paths (n, length) of states (order > 1: codes; code % V is the symbol)."""
         x = np.zeros((n, length), np.int64)
         columns = range(length + 1)
         return run(x, columns, lambda x, now: log(self.conditional(x[:, :now])), write(draw(rng)))
@@ -185,12 +194,24 @@ class MarkovChain:
     def log_prob(self, x: ndarray) -> ndarray:
         """log P(x) (B,), nats, exact: log initial(x_1) + sum_t log P(x_t | x_{t-1}).
 
-        -inf for an impossible path.
+        x holds states: for order > 1 codes, `window_codes(symbols, V, order)`; the first `order`
+        symbols are then its first state. -inf for an impossible path.
+
+        Raises:
+            ValueError: where neighbouring windows do not overlap: x holds no codes.
         """
         x = arguments.tokens(x, len(self.transition))
+        if self.order > 1:
+            self._refuse_symbols(x)
         first = log(self._start())[x[:, :1]]  # (B, 1), or (B, 0) where the paths are empty
         moves = log(self.transition[x[:, :-1], x[:, 1:]])
         return first.sum(axis=1) + moves.sum(axis=1)
+
+    def _refuse_symbols(self, x: ndarray) -> None:
+        V, p = self._symbols, self.order
+        if np.any(x[:, 1:] // V != x[:, :-1] % V ** (p - 1)):
+            expected = f"windows of {p} symbols that overlap, as window_codes(x, {V}, {p}) gives"
+            raise ValueError(f"x: expected codes of {expected}; got other numbers")
 
 
 class NGram:
@@ -238,8 +259,8 @@ class NGram:
             )
         self.order, self.vocab_size, self.smoothing = order, vocab_size, smoothing
         self.discount, self.pseudocount = discount, pseudocount
-        # One array a rung: codes of all windows h w seen, sorted, and the gain of each; of all
-        # contexts h and backoff.
+        # Each list holds one array a rung: the codes of all windows h w that were seen, sorted, and
+        # the gain of each; the codes of all contexts h, sorted, and the backoff of each.
         self.windows, self.gains, self.contexts, self.backoffs = [], [], [], []
 
     def __repr__(self) -> str:

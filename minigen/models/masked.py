@@ -41,6 +41,7 @@ class MaskedDiffusion(Walks):
         )
 
     __repr__ = nn.describe
+    _part = "row"  # what is hidden, and weighted, by itself
 
     # -- hide: some positions ----------------------------------------------------------------------
 
@@ -54,7 +55,7 @@ class MaskedDiffusion(Walks):
         The k are spread evenly over the batch, and which positions are hidden is drawn.
         """
         B, L = x.shape
-        u = arguments.generator(rng).permutation(even_draws(B, rng))  # (B,) in [0, 1)
+        u = arguments.generator(rng).permutation(even_draws(B, rng))  # permuted, for they rise
         k = 1 + np.floor(u * L)
         return sampling.ranks(rng.random((B, L))) < k[:, None]
 
@@ -64,7 +65,20 @@ class MaskedDiffusion(Walks):
         Uniform k with L / k is uniform t with 1 / t, each position hidden with probability t,
         after integrating over t: the same mean and less variance.
         """
-        return hidden * (hidden.shape[1] / hidden.sum(axis=1, keepdims=True))
+        k, L = hidden.sum(axis=1, keepdims=True), hidden.shape[1]
+        if not k.all():
+            none = f"got none in {(k == 0).sum()} of {len(k)}"
+            raise ValueError(f"hidden: expected something in every {self._part}, {none}")
+        return hidden * (L / k)
+
+    def _given(self, x: ndarray, hidden: ndarray) -> ndarray:
+        """The `hidden` that was handed in, for tokens x."""
+        hidden = np.asarray(hidden)
+        if hidden.dtype != bool or hidden.shape != x.shape:
+            came = f"{hidden.dtype} {hidden.shape}"
+            raise ValueError(f"hidden: expected booleans of shape {x.shape}, got {came}")
+        self.weights(hidden)  # refuses one that hides nothing somewhere
+        return hidden
 
     # -- predict -----------------------------------------------------------------------------------
 
@@ -79,17 +93,17 @@ class MaskedDiffusion(Walks):
 
         Args:
             x: (B, L) integer tokens, L <= context.
-            hidden: (B, L) booleans, to use instead of drawing them.
+            hidden: (B, L) booleans, some true in every row, to use instead of drawing them.
         """
         x = self._checked(x)
-        hidden = self.hide(x, rng) if hidden is None else hidden
+        hidden = self.hide(x, rng) if hidden is None else self._given(x, hidden)
         logits, tokens = self.predict(x, hidden)[hidden], x[hidden]
         if self.weighting == "simple":
             return ops.cross_entropy(logits, tokens)
         log_p = ops.log_softmax(logits)[np.arange(len(tokens)), tokens]
         return ops.sum(log_p * (-self.weights(hidden)[hidden] / x.size))
 
-    # -- sampling ----------------------------------------------------------------------------------
+    # -- sample_walk -------------------------------------------------------------------------------
 
     def sample_walk(
         self, n: int, rng: Generator, steps: int | None = None, order: str = "random",
@@ -151,6 +165,8 @@ class MaskedDiffusion(Walks):
 
     def bound_given(self, x: ndarray, hidden: ndarray) -> ndarray:
         """(L / k) sum over hidden i of log p(x_i | what is shown): (B,); its mean is the bound."""
+        x = self._checked(x)
+        hidden = self._given(x, hidden)
         return (self.weights(hidden) * self.token_log_probs(x, hidden)).sum(axis=1)
 
     def token_log_probs(self, x: ndarray, hidden: ndarray) -> ndarray:

@@ -13,9 +13,16 @@ just that:
     Gaussian diffusion (DDPM, score SDE)    a little precision         a little precision
                                             everywhere                 everywhere
 
-So every neural model is one file under the same headings, in this order: *hide* (`q_sample`, where
-the model hides by chance), *predict* (tokens: logits; Gaussian: `denoise`), *loss*, *sample_walk*,
-and *log_prob* or *bound*. A model without an exact likelihood does not have the method `log_prob`.
+So every neural model is one file under the same headings, in this order: *hide* (`q_sample`; MADE
+hides inside its network, by masks), *predict* (tokens: logits; Gaussian: `denoise`), *loss*,
+*sample_walk*, and *log_prob* or *bound*. A model without an exact likelihood does not have the
+method `log_prob`. The models in closed form have *fit* for *loss*; the sampler of an n-gram is the
+same walk in one line, `sampling.run`.
+
+Chance sits in different places of the training. GPT and MADE: none, all is predicted at once.
+Masked and block diffusion: `hide` draws what is hidden, `q_sample` only hides it. DDPM and
+ScoreSDE: `loss` draws times and noise, and hands them to `q_sample`. Models of sequences of any
+length take the `length` to sample (GPT and block diffusion: the context if not given).
 """
 
 from typing import Protocol, runtime_checkable
@@ -58,4 +65,7 @@ class Scores(Protocol):
         """Exact."""
 
     def bound(self, x: ndarray, rng: Generator) -> ndarray:
-        """An unbiased estimate of a lower bound on log p(x)."""
+        """An unbiased estimate of a lower bound on log p(x); of log p itself, where it can be.
+
+        (log p is a lower bound on itself, so an estimate of it is one of a bound: ScoreSDE.)
+        """

@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from minigen import arguments, nn, ops, sampling
 from minigen.models.protocol import Walks
-from minigen.schedules import Schedule, checked, even_draws, log_normal, spread, variance_preserving
+from minigen.schedules import Schedule, agreed, even_draws, log_normal, spread, variance_preserving
 from minigen.tensor import Tensor, no_grad
 
 FIRST_TIME = 1e-5  # of a network's training and likelihood: at t = 0 the score may be infinite
@@ -36,17 +36,20 @@ class ScoreSDE(Walks):
             output, scaled by -1 / sigma(t), is the score: so it is the noise that the network
             learns to see, as in a DDPM with predict="noise". `net.shape` is the shape of one
             example. Or an oracle with `score(x, t)` in its place.
-        schedule: variance_preserving() if not given; or variance_exploding(), or linear(). Not
-            cosine() or flow(): they end with (almost) no signal, where the drift f = d log alpha /
-            dt has no limit, and the score, which is divided by alpha, tells nothing of the clean
-            thing.
+        schedule: if not given, the oracle's own, or variance_preserving(). There are also
+            variance_exploding() and linear(). Not cosine() or flow(): they end with (almost) no
+            signal, where the drift f = d log alpha / dt has no limit, and the score, which is
+            divided by alpha, tells nothing of the clean thing.
     """
 
     METHODS = ("ode", "sde", "langevin")
     density = True
 
     def __init__(self, net, schedule: Schedule | None = None) -> None:
-        schedule = variance_preserving() if schedule is None else checked(schedule)
+        if hasattr(net, "denoise") and not hasattr(net, "score"):
+            came = f"an oracle needs score(x, t), and {type(net).__name__} has only denoise"
+            raise TypeError(f"net: {came}: DDPM takes it")
+        schedule = agreed(schedule, net, default=variance_preserving())
         if schedule.alpha(1.0) < LEAST_SIGNAL:
             serve = "variance_preserving, variance_exploding and linear serve"
             raise ValueError(f"ScoreSDE: {schedule} ends with too little signal: {serve}")
@@ -55,7 +58,7 @@ class ScoreSDE(Walks):
 
     __repr__ = nn.describe
 
-    # -- hide --------------------------------------------------------------------------------------
+    # -- hide: a little precision everywhere -------------------------------------------------------
 
     def q_sample(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha(t) clean + sigma(t) noise: the forward equation at t (eq. 29)."""
@@ -139,7 +142,10 @@ class ScoreSDE(Walks):
         return log_prob
 
     def bound(self, x: ndarray, rng: Generator, steps: int = 30) -> ndarray:
-        """An unbiased estimate of log p(x) itself: (B,) nats. `log_prob_estimate` of two probes."""
+        """An unbiased estimate of log p(x) itself, the tightest lower bound there is: (B,) nats.
+
+        `log_prob_estimate` of two probes.
+        """
         return self.log_prob_estimate(x, rng, 2, steps)[0]
 
     def log_prob_estimate(

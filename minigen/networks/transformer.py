@@ -34,8 +34,8 @@ def block_mask(length: int, block_size: int, start: int = 0) -> ndarray:
 # -- the body --------------------------------------------------------------------------------------
 
 
-class Block:
-    """One layer, normalised first (Xiong et al. 2020): x + attention(norm(x)), x + mlp(norm(x))."""
+class Layer:
+    """Normalised first (Xiong et al. 2020): x + attention(norm(x)), x + mlp(norm(x))."""
 
     def __init__(self, width: int, heads: int, layers: int, *, rng) -> None:
         # GPT-2's 0.02 at its width of 768; here 0.02 learns far more slowly
@@ -72,7 +72,7 @@ class Transformer:
         arguments.whole(1, context=context, layers=layers, heads=heads, width=width)
         self.context, self.layers, self.heads, self.width = context, layers, heads, width
         self.positions = nn.Embedding(context, width, rng=rng, std=width**-0.5)
-        self.blocks = [Block(width, heads, layers, rng=rng) for _ in range(layers)]
+        self.blocks = [Layer(width, heads, layers, rng=rng) for _ in range(layers)]
         self.norm = nn.LayerNorm(width, bias=False)
 
     __repr__ = nn.describe
@@ -88,8 +88,8 @@ class Transformer:
         """
         h = self._placed(h, positions, caches)
         mask = None if mask is None else ops.additive_mask(mask)
-        for block, cache in zip(self.blocks, caches or [None] * self.layers):
-            h = block(h, mask, cache)
+        for layer, cache in zip(self.blocks, caches or [None] * self.layers):
+            h = layer(h, mask, cache)
         return self.norm(h)
 
     def _placed(self, h, positions=None, caches=None) -> Tensor:
@@ -114,9 +114,9 @@ class Transformer:
     def attention_maps(self, h, mask=None) -> ndarray:
         """Who looks at whom, in every layer: (B, layers, H, L, L), rows sum to 1."""
         h, maps = self._placed(h), []
-        for block in self.blocks:
-            maps.append(block.attention.weights(block.norm1(h), mask))
-            h = block(h, mask)
+        for layer in self.blocks:
+            maps.append(layer.attention.weights(layer.norm1(h), mask))
+            h = layer(h, mask)
         return np.stack(maps, axis=1)
 
 

@@ -34,10 +34,12 @@ class Window:
     # -- sampling: one block after the other -------------------------------------------------------
 
     def reader(self, batch: int, cache: bool):
-        """read(x, settled, end) -> logits (B, end - seen, V) of what is new in x up to `end`.
+        """read(x, settled, end) -> logits (B, end - start - seen, V) of what is new up to `end`.
 
-        What stands before `settled` will not change, so its keys and values stay in the cache.
-        Without `cache` nothing stays, and all of the window is read again.
+        start: first column of the window in which column end - 1 stands. seen: how many columns
+        from there on are in the cache. settled: columns of x before it will not change, so their
+        keys and values stay. Where the window has just moved, and always without `cache`, seen is
+        0: all of the window is read again.
         """
         caches, held = None, None  # held: start of the window that the caches belong to
 

@@ -26,6 +26,8 @@ def from_noise(
     offered: the names that `method` may have. steps: of the walk, even in t. eta: of "ddim".
     noise: standard normal, of `shape`, to start from instead of drawing it.
     """
+    # One rule of Heun's under two names: DDPM has it as a method among others (Karras et al.),
+    # ScoreSDE as "ode" beside "sde", the two equations of Song et al.
     rules = {
         "ancestral": lambda: ancestral(schedule, rng),
         "ancestral-large": lambda: ancestral(schedule, rng, variance="large"),

@@ -63,7 +63,7 @@ def token_log_probs(logits: ndarray, tokens: ndarray) -> ndarray:
 def categorical(logits: ndarray, rng: Generator) -> ndarray:
     """One token for each row of logits (..., V), by the inverse of its distribution: (...)."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
-    cumulative /= cumulative[..., -1:]  # ends in exactly 1: a draw below 1 always finds a token
+    cumulative /= cumulative[..., -1:]  # ends in exactly 1, which no draw reaches
     return np.sum(rng.random(cumulative.shape[:-1] + (1,)) >= cumulative, axis=-1)
 
 
@@ -110,7 +110,10 @@ def write(draw: Draw) -> Commit:
 
 
 def at_random(rng: Generator, logits: ndarray, drawn: ndarray) -> ndarray:
-    """Any order alike: one position a step is then exact, several at once cost what they share."""
+    """Any order alike. One position a step is exact; several at once are drawn as if independent.
+
+    What they tell of each other is then lost.
+    """
     return rng.random(drawn.shape)
 
 

@@ -1,8 +1,17 @@
 """The one loop that all families share.
 
 To generate is to walk from ignorance to data: start from a prior, and at every step predict the
-clean thing and commit to a little more of it. The families differ in what one step commits to: see
-the table in `minigen.models.protocol`.
+clean thing and commit to a little more of it. The families differ in what one step commits to:
+
+    walk            now                    predict gives           commit fixes
+    --------------  ---------------------  ----------------------  ---------------------------------
+    autoregression  the next position      logits of it            that position
+    masked          how many are hidden    logits of every one     some of the hidden positions
+    block           the same, in a block   logits of the block     some hidden positions of the block
+    Gaussian        the time, 1 down to 0  the clean x             a little precision everywhere
+    ODE likelihood  the time, 0 up to 1    the slope, not clean x  where each point and its density go
+
+Two commits ask `denoise` again themselves, within their step: Heun's rule and Langevin's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +25,7 @@ Commit = Callable[[ndarray, ndarray, float, float], ndarray]
 
 
 def walk(x: ndarray, times: Sequence, predict: Callable, commit: Commit) -> Iterator[ndarray]:
-    """Predict the clean thing, commit to a little more of it; yields every state after x.
-
-    Gaussian diffusion walks from t = 1 down to 0 and predicts the clean x; autoregression walks
-    along the positions, predicts the logits of the next token and commits to that one position.
-    """
+    """Predict the clean thing, commit to a little more of it; yields every state after x."""
     for now, after in pairwise(times):
         x = commit(x, predict(x, now), now, after)
         yield x
