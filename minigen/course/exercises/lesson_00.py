@@ -1,7 +1,10 @@
 """The checks of lesson 00: start here."""
 
+from copy import deepcopy
+
 import numpy as np
 
+from minigen.course.comparing import difference
 from minigen.course.exercise import Exercise
 
 HIDDEN = 17  # what stands in a pixel that is not revealed yet
@@ -143,6 +146,36 @@ def puts_into_x(x, known, mask, noise, alpha, sigma):
     return x
 
 
+# -- running answers -------------------------------------------------------------------------------
+
+
+# The verdict says: "this is a result that ..., where a NumPy array belongs".
+KIND = "result that changes from call to call"
+CHANGING = type(KIND, (), {"__repr__": lambda self: "one thing now, another then"})()
+
+
+def repeatedly(answer, *arguments):
+    """Who draws random numbers of their own gives another result for the same arguments."""
+    kept = deepcopy(arguments)
+    result = answer(*arguments)
+    for _ in range(20):
+        if difference(answer(*deepcopy(kept)), result, tolerance=0) is not None:
+            return CHANGING
+    return result
+
+
+def swapped_times(x, clean, now, after):
+    with np.errstate(divide="ignore", invalid="ignore"):  # at now = 1
+        noise = (x - now * clean) / (1 - now)
+    return after * clean + (1 - after) * noise
+
+
+def swapped_at_now(x, clean, now, after):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = (x - now * clean) / (1 - now)
+        return (1 - after) * clean + after * noise
+
+
 IN_PLACE = "This writes into x itself. Whoever called you still needs x: work on a copy."
 
 
@@ -267,6 +300,29 @@ EXERCISES = (
                 lambda p, u: np.searchsorted(np.cumsum(p[0]), u, side="right"),
                 "This asks the row of the first image for all of them. Every image has its own.",
             ),
+            (
+                lambda p, u: (np.cumsum(p, axis=1) <= u[:, None]).sum(axis=1).astype(float),
+                "The right levels, as floats. Levels are integers: the table is asked with them.",
+            ),
+            (
+                lambda p, u: np.array([np.random.default_rng().choice(17, p=row) for row in p]),
+                "This draws by random numbers of its own, and u is not used. All the chance that "
+                "you need is in u.",
+            ),
+            (
+                lambda p, u: np.cumsum(p, axis=1) <= u[:, None],
+                "This says of each of the 17 pieces whether it ends at or before u. One level for "
+                "each image is asked for: how do you get from 17 answers to one?",
+            ),
+            (
+                lambda p, u: np.cumsum(p, axis=1) > u[:, None],
+                "This says of each of the 17 pieces whether it ends after u. Which of those that "
+                "do contains u? One level for each image is asked for.",
+            ),
+            (
+                lambda p, u: np.cumsum(p, axis=1),
+                "These are the ends of the pieces, a good beginning. Now hold u against them.",
+            ),
         ),
         hints=(
             "Where does each piece end? One NumPy function turns lengths into ends.",
@@ -274,6 +330,7 @@ EXERCISES = (
             "How many pieces end at or before u? Try it on paper with u = 0.",
         ),
         inputs=rows_and_uniforms,
+        run=repeatedly,
         edges=(BOUNDARIES, (certain({5: 0.5, 6: 0.5}), np.array([0.25]))),
         forbidden=("minigen.sampling.categorical",),
         minutes=6,
@@ -332,6 +389,23 @@ EXERCISES = (
                 "The noise is right, and this puts as much of it back as there was. How much "
                 "belongs there at time `after`?",
             ),
+            (
+                lambda x, clean, now, after: (
+                    (1 - after) * clean + after * np.random.default_rng().normal(size=x.shape)
+                ),
+                "This puts new noise in. It is *that* noise which is kept, the one in x: if clean "
+                "is right, you know it.",
+            ),
+            (
+                swapped_times,
+                "This takes time 1 for clean and time 0 for noise. In x there is 1 - now of the "
+                "image and now of the noise.",
+            ),
+            (
+                swapped_at_now,
+                "At `after` the mixture is right. At `now` the shares of image and noise are "
+                "swapped.",
+            ),
             (sharpens_x, IN_PLACE),
         ),
         hints=(
@@ -340,6 +414,7 @@ EXERCISES = (
             "Two lines: `noise = ...` from x, clean and now; then the mixture at time `after`.",
         ),
         inputs=noisy_and_clean,
+        run=repeatedly,
         edges=(
             noisy_and_clean(np.random.default_rng(0), (1.0, 0.5)),
             noisy_and_clean(np.random.default_rng(1), (0.25, 0.0)),
@@ -400,6 +475,53 @@ EXERCISES = (
                     (x == HIDDEN) & (u[:, :1] >= after / now), drawn, x
                 ),
                 "This decides once for each image. Every pixel has a number of its own in u.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u < 1 - after / now), drawn, x
+                ),
+                "As many are revealed as should be, but others: the pixels that stay hidden are "
+                "those whose u is *below* after / now.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u <= after / now), drawn, x
+                ),
+                "The odds are on the wrong side: with probability after / now a hidden pixel "
+                "*stays* hidden, and you reveal it.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u >= 1 - after / now), drawn, x
+                ),
+                "This reveals with probability after / now. That is the probability of what?",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    (x == HIDDEN) & (u >= now - after), drawn, x
+                ),
+                "This lets a hidden pixel stay hidden with probability `now - after`. Of those "
+                "still hidden, a share `now` of all, a share `after` of all is to be left.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where((x == HIDDEN) & (u > now), drawn, x),
+                "This does not look at `after`: a short step and a long one would reveal alike.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where((x == HIDDEN) & (u < now), drawn, x),
+                "This reveals with probability `now`, wherever the step leads: what is `after` "
+                "for?",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(
+                    u < after / now, HIDDEN, np.where(x == HIDDEN, drawn, x)
+                ),
+                "What should stay hidden does; but pixels revealed before are hidden again where "
+                "their u is small. Only hidden ones take part.",
+            ),
+            (
+                lambda x, drawn, u, now, after: np.where(u < after / now, HIDDEN, drawn),
+                "This makes a new state out of `drawn` alone: what x had revealed is lost.",
             ),
             (reveals_in_x, IN_PLACE),
         ),
@@ -472,6 +594,33 @@ EXERCISES = (
                     mask, alpha * (known + sigma * noise), x
                 ),
                 "This weakens the noise by alpha too. Each of the two has its own factor.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: (
+                    np.where(mask, alpha * known, x) + sigma * noise
+                ),
+                "This puts noise on every pixel. Where mask is false, x has its noise already and "
+                "stays as it is.",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: (
+                    alpha * np.where(mask, known, x) + sigma * noise
+                ),
+                "This makes everything noisy, x too, which is noisy already. Which pixels does "
+                "the mixture belong to?",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, alpha * x + sigma * noise, x
+                ),
+                "This mixes x with the noise. Which image is to be put back?",
+            ),
+            (
+                lambda x, known, mask, noise, alpha, sigma: np.where(
+                    mask, known, alpha * x + sigma * noise
+                ),
+                "This makes x noisier and leaves the known pixels clean: the mixture is for the "
+                "other one.",
             ),
             (puts_into_x, IN_PLACE),
         ),
