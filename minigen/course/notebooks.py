@@ -93,7 +93,10 @@ def execute(notebook: NotebookNode, folder: Path = LESSONS, limit: float = 600) 
     )
     search_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     start = time.perf_counter()
-    client.execute(env={**os.environ, "PYTHONPATH": search_path, "PYTHONHASHSEED": "0"})
+    # One thread, unless the caller says otherwise: the same figures on any number of cores, and two
+    # threads of OpenBLAS wait for each other where something else runs.
+    fixed = {"PYTHONPATH": search_path, "PYTHONHASHSEED": "0"}
+    client.execute(env={"OPENBLAS_NUM_THREADS": "1", **os.environ, **fixed})
     wall = time.perf_counter() - start
     processor = float(after.outputs[0].text)
     notebook.cells = notebook.cells[1:-1]
