@@ -1,6 +1,7 @@
 """The command line: `python -m minigen` is the head-to-head on digits; --help lists the rest."""
 
 import argparse
+import difflib
 import importlib
 import sys
 
@@ -18,7 +19,7 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
     "sample": (
         "minigen.compare.sample",
         "draw from a saved model: pictures, a GIF of the walk, text",
-        "sample runs/digits/ddpm.npz -n 40 --method ddim --steps 10 --gif",
+        "sample runs/digits/ddpm.npz -n 40 --steps 10 --gif",
     ),
     "ddim": (
         "minigen.compare.ddim_sweep",
@@ -69,8 +70,12 @@ def main(argv: list[str]) -> int:
     ]
     parser.epilog = "\n".join(["commands, each with an example:", *lines])
     what = "one of those below; digits if not given. COMMAND --help lists its options"
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=what)
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help=what)
     command = parser.parse_args(argv[:1]).command
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS)
+        hint = f"did you mean {' or '.join(near)}?" if near else "--help lists all"
+        parser.error(f"no command {command!r}; {hint}")
     try:
         return importlib.import_module(COMMANDS[command][0]).main(argv[1:]) or 0
     except KeyboardInterrupt:

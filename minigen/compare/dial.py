@@ -12,7 +12,6 @@ while one pixel is committed a pass, and worse the more pixels a pass commits at
 the processor's, of one thread.
 """
 
-import argparse
 import json
 import math
 import os
@@ -25,6 +24,7 @@ import numpy as np
 
 import minigen as mg
 from minigen.compare.cells import Cell, compute_all
+from minigen.compare.terminal import Parser
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 SEEDS = (0, 1, 2)
@@ -180,8 +180,7 @@ def picture(record: dict):
 
 def main(argv: list[str] | None = None) -> int:
     """Compute what is missing, then print, draw and write the result."""
-    parser = argparse.ArgumentParser("python -m minigen dial", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("dial", __doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="SIZE")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, metavar="SEED")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"training steps ({STEPS})")

@@ -253,6 +253,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     terminal.say(f"  {terminal.minigen()} sample {terminal.typed(options.out / 'ddpm.npz')} --gif")
     if terminal.LESSONS.exists():
-        terminal.say("The first lesson explains what you have just seen:")
-        terminal.say(f"  {terminal.jupyter()} lab {terminal.typed(terminal.LESSONS)}")
+        terminal.say("The first lesson explains what you have just seen. A copy to work in:")
+        terminal.say(f"  {terminal.minigen()} work")
+        terminal.say(f"  {terminal.jupyter()} lab work")
     return 0

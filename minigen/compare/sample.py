@@ -1,6 +1,6 @@
 """Draw from any saved model: a picture, a GIF of its walk, or text.
 
-  python -m minigen sample runs/digits/ddpm.npz -n 40 --method ddim --steps 10 --gif
+  python -m minigen sample runs/digits/ddpm.npz -n 40 --steps 10 --gif
   python -m minigen sample runs/text/gpt.npz --prompt "for example" --length 200
 
 What tokens mean is read from NAME.json beside NAME.npz: {"vocabulary": "abc..."} for text,

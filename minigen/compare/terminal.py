@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -20,9 +21,8 @@ class Parser(argparse.ArgumentParser):
         prog = f"python -m minigen {name}".strip()
         raw = argparse.RawDescriptionHelpFormatter
         usage = " ".join([prog, operands, "[options]"]).replace("  ", " ")
-        super().__init__(
-            prog, f"{usage}   ({prog} --help lists them)", described, formatter_class=raw
-        )
+        hint = f"{usage}   (--help lists them)"
+        super().__init__(prog, hint, folded(described), formatter_class=raw)
 
     @contextlib.contextmanager
     def refusing(self, about: str = "") -> Iterator[None]:
@@ -38,6 +38,12 @@ class Parser(argparse.ArgumentParser):
             path.mkdir(parents=True, exist_ok=True)
             if not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(path))
+
+
+def folded(text: str) -> str:
+    """Paragraphs of at most 78 columns; what is indented stays as it is."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else textwrap.fill(p, 78) for p in paragraphs)
 
 
 def whole(lowest: int) -> Callable[[str], int]:

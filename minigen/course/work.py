@@ -5,9 +5,10 @@ A copy of the lessons to work in, so that the checkout stays as it is.
 
 import argparse
 import shutil
+import sys
 from pathlib import Path
 
-from minigen.course.notebooks import LESSONS
+LESSONS = Path(__file__).resolve().parents[2] / "lessons"  # said here: notebooks.py is slow to load
 
 
 def copy_lessons(source: Path, folder: Path) -> tuple[list[Path], list[Path]]:
@@ -42,5 +43,5 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         parser.error(f"{folder}: {error}")
     print(f"{len(copied)} files copied to {folder}, {len(left)} left as you have them.")
-    print(f"Open them with: jupyter lab {folder}")
+    print(f"Open them with: {sys.executable} -m jupyter lab {folder}")
     return 0

@@ -7,9 +7,9 @@ clean thing and commit to a little more of it. The families differ in what one s
     --------------  ---------------------  ----------------------  ---------------------------------
     autoregression  the next position      logits of it            that position
     masked          how many are hidden    logits of every one     some of the hidden positions
-    block           the same, in a block   logits of the block     some hidden positions of the block
+    block           the same, in a block   logits of the block     some hidden ones of the block
     Gaussian        the time, 1 down to 0  the clean x             a little precision everywhere
-    ODE likelihood  the time, 0 up to 1    the slope, not clean x  where each point and its density go
+    ODE likelihood  the time, 0 up to 1    the slope, not clean x  where a point and its density go
 
 Two commits ask `denoise` again themselves, within their step: Heun's rule and Langevin's.
 """
