@@ -1,7 +1,10 @@
 """The checks of lesson 11: DDPM; and the three runs whose bugs the lesson asks to name."""
 
+from copy import deepcopy
+
 import numpy as np
 
+from minigen.course.comparing import changed
 from minigen.course.exercise import Exercise
 from minigen.tensor import Tensor
 
@@ -116,6 +119,36 @@ def renoised(guess, alpha_bar, start, noises):
     return np.array(path[::-1])
 
 
+def through_clean(
+    guess, alpha_bar, start, noises, beta_of=one_step_beta, alpha=np.sqrt, sigma=np.sqrt,
+    of_clean=lambda now, after: np.sqrt(after), swapped=False, kept="x",
+):  # fmt: skip
+    """The sampler by way of the guessed clean thing, with room for other mistakes: alpha and sigma
+    made of their squares, the clean thing's factor in mu, what the path keeps or goes on with.
+    """
+    x, path = start, [start]
+    for i in range(len(alpha_bar) - 1, 0, -1):
+        now, after = alpha_bar[i], alpha_bar[i - 1]
+        beta = beta_of(now, after, i)
+        clean = (x - sigma(1 - now) * guess(x, i)) / alpha(now)
+        parts = of_clean(now, after) * beta, np.sqrt(1 - beta) * (1 - after)
+        first, second = parts[::-1] if swapped else parts
+        fresh = np.sqrt(beta * (1 - after) / (1 - now)) * noises[i]
+        x = (first * clean + second * x) / (1 - now) + fresh
+        path.append(x if kept == "x" else clean)
+        if kept == "clean for x":
+            x = clean
+    return np.array(path[::-1])
+
+
+def noise_of_its_own(guess, alpha_bar, start, noises):
+    return sample(guess, alpha_bar, start, np.random.default_rng().standard_normal(noises.shape))
+
+
+class AnotherPath(Exception):
+    """Of a sampler that does not depend on its arguments alone."""
+
+
 def sampler_inputs(rng, steps=None, size=None):
     steps = int(rng.integers(2, 9)) if steps is None else steps
     size = rng.integers(2, 5, size=rng.integers(1, 4)) if size is None else size
@@ -127,7 +160,11 @@ def run_sampler(answer, alpha_bar, start, noises):
     def guess(x, i):  # bent and different at each level, so that no step can be left out
         return np.tanh(2 * np.sqrt(alpha_bar[i]) * x / (1.3 - alpha_bar[i]))
 
-    return answer(guess, alpha_bar, start, noises)
+    again = deepcopy((alpha_bar, start, noises))
+    path = answer(guess, alpha_bar, start, noises)
+    if changed(answer(guess, *again), path):
+        raise AnotherPath("the same arguments gave another path the second time")
+    return path
 
 
 # -- the weight of an error ------------------------------------------------------------------------
@@ -176,15 +213,17 @@ def training_loss_by_floor(guess, clean, alpha_bar, rng):
 
 def trial(
     guess, clean, alpha_bar, rng, low=1, high=0, one=False, noise_like="all", hide=None, told=0,
-    target="noise", measure=lambda error: (error**2).mean(),
+    target="noise",
+    measure=lambda error, signal: (error**2).mean(), ask=lambda guess, x, i, clean: guess(x, i),
 ):  # fmt: skip
     """Algorithm 1 with room for mistakes: i from low to T + high, one for the whole batch, noise
-    that is shared, another mixture `hide`, the network told i + told, another target.
+    that is shared, another mixture `hide`, the network told i + told or asked in another way,
+    another target.
     """
     T, ones = len(alpha_bar) - 1, (1,) * (clean.ndim - 1)
     i = rng.integers(low, T + high + 1, size=1 if one else len(clean)) + np.zeros(len(clean), int)
     shape = {"all": clean.shape, "batch": clean.shape[1:], "example": (len(clean), *ones)}
-    noise = rng.standard_normal(shape[noise_like]) + np.zeros(clean.shape)
+    noise = rng.standard_normal(shape.get(noise_like)) + np.zeros(clean.shape)
     if noise_like == "uniform":
         noise = rng.random(clean.shape)
     signal = alpha_bar[i].reshape(-1, *ones)
@@ -192,7 +231,7 @@ def trial(
     x = mixed(clean, noise, signal)
     targets = {"noise": noise, "clean": clean, "x": x, "part": np.sqrt(1 - signal) * noise}
     asked = i / T if told == "time" else i + told
-    return measure(guess(x, asked) - targets[target])
+    return measure(ask(guess, x, asked, clean) - targets[target], signal)
 
 
 def level_before(guess, clean, alpha_bar, rng):
@@ -217,6 +256,14 @@ def two_axes(*arguments):
     return flat_signal(*arguments, axes=(slice(None), None))
 
 
+class LevelsOnly:
+    """Levels from the generator given, but the noise from one with a fixed seed."""
+
+    def __init__(self, rng):
+        self.integers = rng.integers
+        self.standard_normal = np.random.default_rng(0).standard_normal
+
+
 MIXTURES = {  # what somebody may make of alpha_bar: the parts of the clean thing and of the noise
     "alpha x_0 + sigma noise": lambda a: (np.sqrt(a), np.sqrt(1 - a)),
     "alpha x_0 + (1 - alpha_bar) noise": lambda a: (np.sqrt(a), 1 - a),
@@ -226,21 +273,29 @@ MIXTURES = {  # what somebody may make of alpha_bar: the parts of the clean thin
     "x_0 + sigma noise": lambda a: (1 + 0 * a, np.sqrt(1 - a)),
     "x_0 + noise": lambda a: (1 + 0 * a, 1 + 0 * a),
 }
-LOSSES = {
-    "mean of (guess - noise)^2": lambda out, noise, clean, x, part: ((out - noise) ** 2).mean(),
-    "sum of (guess - noise)^2": lambda out, noise, clean, x, part: ((out - noise) ** 2).sum(),
-    "mean of |guess - noise|": lambda out, noise, clean, x, part: np.abs(out - noise).mean(),
-    "mean of guess - noise": lambda out, noise, clean, x, part: (out - noise).mean(),
-    "mean of (guess - x_0)^2": lambda out, noise, clean, x, part: ((out - clean) ** 2).mean(),
-    "mean of (guess - x_i)^2": lambda out, noise, clean, x, part: ((out - x) ** 2).mean(),
-    "mean of (guess - sigma noise)^2": lambda out, noise, clean, x, part: (
-        (out - part) ** 2
+LOSSES = {  # of the network's answer `out` and the signal alpha_bar of each example
+    "mean of (guess - noise)^2": lambda out, noise, *_: ((out - noise) ** 2).mean(),
+    "sum of (guess - noise)^2": lambda out, noise, *_: ((out - noise) ** 2).sum(),
+    "mean of |guess - noise|": lambda out, noise, *_: np.abs(out - noise).mean(),
+    "mean of guess - noise": lambda out, noise, *_: (out - noise).mean(),
+    "root mean square of guess - noise": lambda out, noise, *_: ((out - noise) ** 2).mean() ** 0.5,
+    "mean of (guess - x_0)^2": lambda out, noise, clean, *_: ((out - clean) ** 2).mean(),
+    "mean of (guess - x_i)^2": lambda out, noise, clean, x, signal: ((out - x) ** 2).mean(),
+    "mean of (guess - sigma noise)^2": lambda out, noise, clean, x, signal: (
+        (out - np.sqrt(1 - signal) * noise) ** 2
     ).mean(),
-    "root mean square of guess - noise": lambda out, noise, clean, x, part: np.sqrt(
-        ((out - noise) ** 2).mean()
-    ),
+    "mean of (guess - noise)^2 / alpha_bar": lambda out, noise, clean, x, signal: (
+        (out - noise) ** 2 / signal
+    ).mean(),
+    "mean of (guess - noise)^2 / SNR": lambda out, noise, clean, x, signal: (
+        (out - noise) ** 2 * (1 - signal) / signal
+    ).mean(),
 }
 NUMBERS, SIGMAS = 1000, 6  # seen in one try; how far chance may go: once in 5e8
+
+
+class BatchForLevel(Exception):
+    """Of a network that is given the noisy batch where the levels belong."""
 
 
 class Asked:
@@ -250,14 +305,26 @@ class Asked:
         self.seen = []
 
     def __call__(self, x, i):
+        if np.ndim(x) < np.ndim(i):
+            raise BatchForLevel(f"guess got x_i of shape {np.shape(x)}, i of shape {np.shape(i)}")
         given = np.asarray(x, dtype=np.float64)
         answer = 0.7 * np.tanh(given) + 0.1
         self.seen.append((given, np.asarray(i), answer))
         return Tensor(answer)
 
 
+def numbers_asked(answer, clean, alpha_bar, rng, batches=10):
+    """All that the network is asked in some batches: x_i, i, x_i, i, ..."""
+    network = Asked()
+    for _ in range(batches):
+        answer(network, clean, alpha_bar, rng)
+    return [part for x, i, _ in network.seen for part in (x, i)]
+
+
 def run_training(answer, clean, alpha_bar, rng):
     """What a learner's loss does, in words: the levels, the noisy state, the loss."""
+    if changed(*(numbers_asked(answer, clean, alpha_bar, deepcopy(rng)) for _ in range(2))):
+        return "two generators in the same state give different batches"
     size, ones = clean.size, (1,) * (clean.ndim - 1)
     times = -(-max(NUMBERS * len(clean) // size, 20 * len(alpha_bar)) // len(clean))
     network, losses = Asked(), []
@@ -273,6 +340,8 @@ def run_training(answer, clean, alpha_bar, rng):
     if any(i.shape != (len(clean),) for _, i, _ in network.seen):
         return f"i has the shape {network.seen[0][1].shape}, expected ({len(clean)},)"
     x, i, out = (np.stack([one[k] for one in network.seen]) for k in range(3))
+    if (i == i[0]).all():
+        return "rng in other states gives the same levels again"
     levels = levels_told(i, len(alpha_bar) - 1)
     if not levels.startswith("i from"):
         return levels
@@ -280,8 +349,7 @@ def run_training(answer, clean, alpha_bar, rng):
     mixture, noise = mixture_seen(x, clean, signal)
     if noise is None:
         return f"{levels}; {mixture}"
-    part = np.sqrt(1 - signal) * noise
-    loss = loss_seen(losses, out, noise, clean, x, part)
+    loss = loss_seen(losses, out, noise, clean, x, signal)
     return f"{levels}; x_i = {mixture}; {loss}"
 
 
@@ -306,6 +374,13 @@ def span(i: np.ndarray) -> tuple[int, int]:
 
 def mixture_seen(x, clean, signal) -> tuple[str, np.ndarray | None]:
     """What x is made of, and its noise."""
+    if np.allclose(x, clean):
+        return "x_i is x_0 itself, without noise", None
+    noise = (x - np.sqrt(signal) * clean) / np.sqrt(np.maximum(1 - signal, 1e-12))
+    if np.ptp(noise, axis=0).max() < 1e-3:
+        return "the same noise in every batch", None
+    if np.abs(noise).max() < 1.001:
+        return "alpha x_0 + sigma noise, no number of it beyond -1 and 1", noise
     for words, parts in MIXTURES.items():
         of_clean, of_noise = parts(signal)
         if (of_noise == 0).any():
@@ -322,14 +397,14 @@ def mixture_seen(x, clean, signal) -> tuple[str, np.ndarray | None]:
     return "x_i is something else", None
 
 
-def loss_seen(losses, out, noise, clean, x, part) -> str:
+def loss_seen(losses, out, noise, clean, x, signal) -> str:
     if any(not isinstance(loss, Tensor) for loss in losses):
         return "the loss is no Tensor: it has no gradient"
     if any(loss.shape != () for loss in losses):
         return f"the loss has the shape {losses[0].shape}, not ()"
     values = np.array([loss.item() for loss in losses])
     for words, measure in LOSSES.items():
-        expected = [measure(*one) for one in zip(out, noise, np.stack([clean] * len(x)), x, part)]
+        expected = [measure(*one) for one in zip(out, noise, [clean] * len(x), x, signal)]
         if np.allclose(values, expected, rtol=1e-3, atol=1e-5):
             return words
     ratio = values / [((o - e) ** 2).mean() for o, e in zip(out, noise)]
@@ -465,7 +540,8 @@ EXERCISES = (
                     *a, mean=lambda x, e, now, after, beta: (x - beta * e) / np.sqrt(1 - beta)
                 ),
                 "The guess has standard deviation 1 and stands for all the noise in x, of size "
-                "sigma_i. Which sigma has been lost on the way from the mean mu?",
+                "sigma_i. Is a sigma lost on the way from mu, or is its square in the guessed "
+                "clean thing?",
             ),
             (
                 lambda *a: chain(
@@ -526,6 +602,50 @@ EXERCISES = (
                 lambda *a: chain(*a, beta_of=beta_of_the_lesson),
                 "This uses the notebook's own beta. The check comes with another chain: make beta "
                 "from the argument alpha_bar.",
+            ),
+            (
+                lambda *a: through_clean(*a, beta_of=lambda now, after, i: 1 - now),
+                "In mu and beta tilde 1 - alpha_bar[i] stands for beta: that is the noise of all "
+                "steps up to i. How much does one step add?",
+            ),
+            (
+                lambda *a: through_clean(*a, alpha=lambda now: now),
+                "The guessed clean thing is divided by alpha_bar. By what was x_0 multiplied in "
+                "x_i?",
+            ),
+            (
+                lambda *a: through_clean(*a, alpha=lambda now: now, sigma=lambda rest: rest),
+                "The guessed clean thing is made of alpha_bar and 1 - alpha_bar: two roots are "
+                "missing.",
+            ),
+            (
+                lambda *a: through_clean(*a, swapped=True),
+                "The two factors of mu are swapped. In the last step one of them is 0: whose?",
+            ),
+            (
+                lambda *a: through_clean(*a, of_clean=lambda now, after: np.sqrt(now)),
+                "The factor of the clean thing in mu has the root of alpha_bar[i]. Of which state "
+                "is mu the mean?",
+            ),
+            (
+                lambda *a: through_clean(*a, of_clean=lambda now, after: after),
+                "The factor of the clean thing in mu has alpha_bar[i - 1] itself: what is it there "
+                "in the formula?",
+            ),
+            (
+                noise_of_its_own,
+                "Does this draw noise of its own? The steps' noise comes as an argument, so that "
+                "two samplers can be compared on the same one.",
+            ),
+            (
+                lambda *a: through_clean(*a, kept="clean"),
+                "The walk is right, but the path holds the guessed clean things. path[i] is the "
+                "state x_i.",
+            ),
+            (
+                lambda *a: through_clean(*a, kept="clean for x"),
+                "This goes on with the guessed clean thing in place of x_{i-1}. Which part of the "
+                "way to it does one step go, and what noise comes on top?",
             ),
             (
                 lambda *a: sample(*a)[::-1],
@@ -702,13 +822,73 @@ EXERCISES = (
                 "itself.",
             ),
             (
-                lambda *a: trial(*a, measure=lambda error: (error**2).sum()),
+                lambda *a: trial(*a, measure=lambda error, signal: (error**2).sum()),
                 "The squared errors are summed. Asked for is their mean, whatever the size of the "
                 "batch.",
             ),
             (
-                lambda *a: trial(*a, measure=lambda error: 0.5 * (error**2).mean()),
+                lambda *a: trial(*a, measure=lambda error, signal: 0.5 * (error**2).mean()),
                 "This is half of what is asked for: the mean of the squares, no more.",
+            ),
+            (
+                lambda *a: trial(*a, measure=lambda error, signal: error**2),
+                "The squared errors are all there. backward starts from one number: their mean.",
+            ),
+            (
+                lambda *a: trial(
+                    *a, measure=lambda error, signal: (error**2).sum() / error.shape[0]
+                ),
+                "The sum is divided by the number of examples. How many numbers has an example?",
+            ),
+            (
+                lambda *a: trial(
+                    *a, measure=lambda error, signal: (error**2 / np.float32(signal)).mean()
+                ),
+                "Each squared error is divided by its alpha_bar. The simple loss has no weights.",
+            ),
+            (
+                lambda *a: trial(
+                    *a,
+                    measure=lambda error, signal: (
+                        error**2 * np.float32((1 - signal) / signal)
+                    ).mean(),
+                ),
+                "Each squared error is divided by its SNR: this is the error of the clean thing. "
+                "Asked for is that of the noise, without weights.",
+            ),
+            (
+                lambda *a: trial(*a, noise_like="uniform"),
+                "The noise is not normal: it never leaves a small interval. rng.random and "
+                "rng.uniform are flat; what is the noise of the forward chain?",
+            ),
+            (
+                lambda *a: trial(*a, ask=lambda guess, x, i, clean: guess(clean, i)),
+                "The network is shown the clean batch. What does the sampler show it?",
+            ),
+            (
+                lambda *a: trial(*a, ask=lambda guess, x, i, clean: guess(i, x)),
+                "The arguments of guess are swapped: the noisy batch comes first, then the levels.",
+            ),
+            (
+                lambda guess, clean, alpha_bar, rng: trial(
+                    guess, clean, alpha_bar, np.random.default_rng(0)
+                ),
+                "Each batch gets the same levels. Is a generator made anew inside, with a fixed "
+                "seed? Draw from rng.",
+            ),
+            (
+                lambda guess, clean, alpha_bar, rng: trial(
+                    guess, clean, alpha_bar, LevelsOnly(rng)
+                ),
+                "Each batch gets the same noise. Is a generator made anew inside, with a fixed "
+                "seed? Draw from rng.",
+            ),
+            (
+                lambda guess, clean, alpha_bar, rng: trial(
+                    guess, clean, alpha_bar, np.random.default_rng()
+                ),
+                "Some of the chance does not come from rng: the same generator in the same state "
+                "must give the same loss. Is np.random in it?",
             ),
             (
                 single_level,
@@ -725,15 +905,15 @@ EXERCISES = (
                 "have any number of them.",
             ),
             (
-                lambda *a: trial(*a, measure=lambda error: error.mean()),
+                lambda *a: trial(*a, measure=lambda error, signal: error.mean()),
                 "The errors are averaged without their squares: positive and negative ones cancel.",
             ),
             (
-                lambda *a: trial(*a, measure=lambda error: (error * error).mean() ** 0.5),
+                lambda *a: trial(*a, measure=lambda error, signal: (error * error).mean() ** 0.5),
                 "This is the root of what is asked for.",
             ),
             (
-                lambda *a: trial(*a, measure=lambda error: float((error**2).mean().item())),
+                lambda *a: trial(*a, measure=lambda error, signal: float((error**2).mean().item())),
                 "The right number, but torn off from the network: backward starts from a Tensor. "
                 "Let NumPy and Python leave it as it is.",
             ),
@@ -796,7 +976,7 @@ EXERCISES = (
         hints=(
             "One curve leaves the dotted line in the very first step. Which bug acts only there?",
             "One curve lies on the dotted line all the way to i = 1. What can happen after that?",
-            "The last one leaves it on the way: is the spread too large there, or too small? Which "
+            "The last one leaves it on the way. Does it end above the dotted line or below? Which "
             "of the bugs left over would do that?",
         ),
         choices=("1", "2", "3", "4"),
