@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from nbformat import NotebookNode
+from tqdm import tqdm
 
 from minigen.course.exercise import table
 from minigen.course.notebooks import LESSONS, ROOT, context_of, exercise_copies, read
@@ -80,7 +81,7 @@ def grade(notebook: NotebookNode, limit: float = 60) -> dict[str, str]:
     grades = {}
     copies = exercise_copies(notebook)
     for lesson in lessons_of(notebook):
-        for exercise in table(lesson):
+        for exercise in tqdm(table(lesson), f"lesson {lesson}", leave=False, unit="exercise"):
             indices = copies.get(exercise.id, [])
             marks = [grade_cell(notebook, exercise.id, index, limit) for index in indices]
             ranked = sorted(marks, key=lambda mark: (mark != "passed", mark == "not attempted"))
