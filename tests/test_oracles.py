@@ -55,7 +55,9 @@ def test_many_strings_are_taken_in_pieces():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6  # bytes; at once they take above 80e6
-    np.testing.assert_array_equal(conditionals[150:], world.conditionals(x[150:], known))
+    # Products round by their size: equal to the last digits, on one thread or two.
+    alone = world.conditionals(x[150:], known)
+    np.testing.assert_allclose(conditionals[150:], alone, rtol=1e-13, atol=1e-13)
 
 
 # -- Gaussian mixture ------------------------------------------------------------------------------
