@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy import ndarray
 from PIL import Image
+from tqdm import tqdm
 
 AUTOREGRESSIVE = "#1b4f91"  # dark blue: dark grey in print
 DIFFUSION = "#e8862a"  # orange: light grey in print
@@ -129,7 +130,8 @@ def gif(frames: Iterable[ndarray | Figure], seconds: float = 4.0, colours: int =
     The last frame is held for a second. The time between frames is equal: seconds / frames, rounded
     to the hundredths that a GIF knows, at least two.
     """
-    pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in frames]
+    bar = tqdm(frames, "drawing", leave=False, unit="frame")
+    pictures = [Image.fromarray(_drawn(frame)).convert("RGB") for frame in bar]
     if not pictures:
         raise ValueError("frames is empty")
     palette = _palette(pictures, colours)

@@ -8,6 +8,7 @@ shown beside what it states, and only ten times as much fails.
 import csv
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -61,23 +62,44 @@ def test_stubs_are_not_attempted_yet(path):
     )
 
 
+@pytest.fixture(scope="module")
+def runs(request):
+    """The runs of the lessons that are asked for: each filled in, and its solutions alone.
+
+    Two at a time, for each keeps to one thread.
+    """
+    wanted = [item.callspec.params["path"] for item in request.session.items if uses_runs(item)]
+    with ThreadPoolExecutor(2) as pool:
+        started = {}
+        for path in dict.fromkeys(wanted):
+            lesson, solutions = read(path), path.parent / "solutions" / path.name
+            if solutions.exists():
+                lesson = fill_in(lesson, read(solutions))
+                started[solutions] = pool.submit(execute, read(solutions))
+            started[path] = pool.submit(execute, lesson)
+        yield started
+        for run in started.values():
+            run.cancel()
+
+
+def uses_runs(item) -> bool:
+    return "runs" in getattr(item, "fixturenames", ())
+
+
 @PARTS
-def test_lesson_runs_with_its_solutions_within_its_seconds(path):
-    lesson = read(path)
-    solutions = path.parent / "solutions" / path.name
-    filled = fill_in(lesson, read(solutions)) if solutions.exists() else lesson
-    run = execute(filled)
+def test_lesson_runs_with_its_solutions_within_its_seconds(path, runs):
+    run = runs[path].result()
     assert run.problems == []
     assert_all_passed(run.notebook)
-    stated = notebooks.stated_seconds(lesson)
+    stated = notebooks.stated_seconds(read(path))
     print(f"{path.name} states {stated} seconds, and took {run.seconds:.0f}")
     assert stated is not None and stated <= notebooks.LONGEST
     assert run.seconds <= 10 * stated
 
 
 @NUMBERED
-def test_solutions_run_by_themselves(path):
-    run = execute(read(path.parent / "solutions" / path.name))
+def test_solutions_run_by_themselves(path, runs):
+    run = runs[path.parent / "solutions" / path.name].result()
     assert run.problems == []
     assert_all_passed(run.notebook)
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy import ndarray
 
 from minigen import plots
-from minigen.compare import terminal
 
 FRAMES = 33  # of a GIF, whatever the number of steps
 HIDDEN = (0.76, 0.84, 0.94)  # the colour of a token beyond the symbols, the mask: pale blue
@@ -123,5 +122,4 @@ def walks(panels: Sequence[Panel]) -> plots.GIF:
     labels = [f"{100 * moment:3.0f}% of the walk\n" for moment in moments]
     height = 3.2 if len(panels) > 1 else 3.6
     size = (2.6 * len(panels) + 0.6, height)
-    counted = terminal.counted(moments, "frame")
-    return plots.animate(counted, draw, labels, seconds=5, size=size)
+    return plots.animate(moments, draw, labels, seconds=5, size=size)
