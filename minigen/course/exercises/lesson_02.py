@@ -232,8 +232,22 @@ def once_a_parent(L):
     return gradients
 
 
-def keyed_by_birth(L):
-    return {node.birth: g for node, g in backward(L).items()}
+def times_g_again(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = gradients[node] * vjp(gradients[node])
+            gradients[parent] = gradients.get(parent, 0) + unbroadcast(part, parent.data.shape)
+    return gradients
+
+
+def fitted_to_the_node(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = unbroadcast(vjp(gradients[node]), node.data.shape)
+            gradients[parent] = gradients.get(parent, 0) + part
+    return gradients
 
 
 OPERATIONS = {
@@ -244,7 +258,6 @@ OPERATIONS = {
     "tanh": lambda x: Value(np.tanh(x.data), (x,), (lambda g: g * (1 - np.tanh(x.data) ** 2),)),
 }
 FORMULAS = (  # step by step; L is the last
-    ("L = total(a)",),
     ("p = a * b", "q = p + c", "s = q * q", "L = total(s)"),  # s has one parent, twice
     ("u = a * a", "v = u * b", "w = u + v", "z = w - c", "L = total(z)"),  # u waits for v
     ("p = a * c", "u = a + b", "v = u * p", "L = total(v)"),  # + hands one array to two
@@ -295,7 +308,7 @@ def formula_inputs(rng):
     m, n = (int(k) for k in rng.integers(2, 5, size=2))
     b = [(n,), (1, n), (m, 1)][rng.integers(3)]
     c = [(), (n,), (m, n)][rng.integers(3)]
-    steps = FORMULAS[rng.integers(1, len(FORMULAS))]
+    steps = FORMULAS[rng.integers(len(FORMULAS))]
     return rng.normal(size=(m, n)), rng.normal(size=b), np.asarray(rng.normal(size=c)), steps
 
 
@@ -689,6 +702,21 @@ EXERCISES = (
                 "first, and whose turn is it then?",
             ),
             (
+                lambda L: walk(
+                    L, order=oldest_first, given=lambda known, node, parent: known[node]
+                ),
+                "A rule runs for a value whose gradient is not known yet. Whose is known at the "
+                "start, and in which order do the others become known?",
+            ),
+            (
+                times_g_again,
+                "This multiplies by the gradient once more. What does a rule do with its g?",
+            ),
+            (
+                fitted_to_the_node,
+                "The parts are made to fit the value that hands them on. Whose gradient are they?",
+            ),
+            (
                 along_every_path,
                 "The gradients are right, but rules run more than once: this goes along every path "
                 "by itself. How many paths lead through h1 = h + h, h2 = h1 + h1, ... after thirty "
@@ -741,13 +769,12 @@ EXERCISES = (
         ),
         inputs=formula_inputs,
         edges=(
-            formula_edge(0, a=(3,)),
-            formula_edge(1),
-            formula_edge(1, a=(2, 3), b=(3,), c=(2, 1)),
-            formula_edge(2, a=(2,)),
-            formula_edge(3, a=(2,), b=(2,), c=(2,)),
+            formula_edge(0),
+            formula_edge(0, a=(2, 3), b=(3,), c=(2, 1)),
+            formula_edge(1, a=(2,)),
+            formula_edge(2, a=(2,), b=(2,), c=(2,)),
+            formula_edge(3),
             formula_edge(4),
-            formula_edge(5),
         ),
         run=gradients_of,
         forbidden=("minigen.Tensor.backward",),
@@ -859,6 +886,14 @@ EXERCISES = (
                 "Which walk has gradients of the wrong shape, and which of the wrong size only?",
             ),
             ("321", "Which bug can change a shape?"),
+            (
+                "412",
+                "One walk has gradients of another shape. Can a part that comes too late do that?",
+            ),
+            ("314", "Walk by walk: are all shapes right? Are the factors 1, or do they grow?"),
+            ("432", "Which walk leaves all weights right, and only biases wrong?"),
+            ("142", "Would the last part alone make a gradient larger than it should be?"),
+            ("143", "One walk has every gradient too large. Which bug makes gradients grow?"),
         ),
         hints=(
             "One of the walks has gradients of a wrong shape. What changes shapes on the way back?",
