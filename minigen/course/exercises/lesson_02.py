@@ -1,34 +1,13 @@
-"""The checks of lesson 02: autograd."""
+"""The checks of lesson 02: autograd; and the three walks whose bugs the lesson asks to name."""
+
+import heapq
+import itertools
 
 import numpy as np
 
 from minigen.course.exercise import Exercise
 
-# -- exercise 1 ------------------------------------------------------------------------------------
-
-
-def divide_vjps(x, y, g):
-    return g / y, -g * x / (y * y)
-
-
-def divide_as_a_product(x, y, g):  # x / y = x * (1 / y), and d(1 / y) = -(1 / y)^2 dy
-    inverse = 1 / y
-    return g * inverse, g * x * -(inverse**2)
-
-
-def divide_by_logarithms(x, y, g):  # dz = z (dx / x - dy / y)
-    z = x / y
-    with np.errstate(invalid="ignore"):
-        return g * z / x, -g * z / y
-
-
-def quotients(rng):
-    size = rng.integers(1, 5, size=rng.integers(1, 3))
-    sign = rng.choice([-1, 1], size=size)
-    return rng.normal(size=size), sign * rng.uniform(0.5, 2, size=size), rng.normal(size=size)
-
-
-# -- exercise 2 ------------------------------------------------------------------------------------
+# -- a look-up -------------------------------------------------------------------------------------
 
 
 def take_vjp(x, index, g):
@@ -81,7 +60,362 @@ def indices(rng):
     return rng.normal(size=n), rng.integers(0, n - 1, size=size), rng.normal(size=size)
 
 
-# -- exercise 3 ------------------------------------------------------------------------------------
+# -- backward --------------------------------------------------------------------------------------
+
+
+class Value:
+    """As in the lesson: an array, what it was computed from, and one rule for each of these."""
+
+    births = itertools.count(1)
+
+    def __init__(self, data, parents=(), vjps=()):
+        self.data = np.asarray(data, dtype=float)
+        self.parents, self.vjps = parents, vjps
+        self.birth = next(Value.births)
+
+
+def history(value):
+    found, waiting = {value}, [value]
+    while waiting:
+        new = set(waiting.pop().parents) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def unbroadcast(g, shape):
+    g = np.sum(g, axis=tuple(range(np.ndim(g) - len(shape))))
+    return np.sum(g, axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
+
+
+def backward(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in sorted(history(L), key=lambda value: value.birth, reverse=True):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = unbroadcast(vjp(gradients[node]), parent.data.shape)
+            gradients[parent] = gradients.get(parent, 0) + part
+    return gradients
+
+
+def backward_depth_first(L):
+    """Parents before children by recursion, then from the end; zeros to begin with."""
+    order = []
+
+    def visit(node):
+        if node not in order:
+            for parent in node.parents:
+                visit(parent)
+            order.append(node)
+
+    visit(L)
+    gradients = {node: np.zeros(node.data.shape) for node in order}
+    gradients[L] += 1
+    for node in reversed(order):
+        for k, parent in enumerate(node.parents):
+            part = node.vjps[k](gradients[node])
+            gradients[parent] += unbroadcast(part, parent.data.shape)
+    return gradients
+
+
+def backward_by_heap(L):
+    """As the package does it: the youngest of those that wait."""
+    gradients, waiting = {L: 1.0}, [(-L.birth, L)]
+    while waiting:
+        _, node = heapq.heappop(waiting)
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = unbroadcast(vjp(gradients[node]), parent.data.shape)
+            if parent not in gradients:
+                heapq.heappush(waiting, (-parent.birth, parent))
+                gradients[parent] = part
+            else:
+                gradients[parent] = gradients[parent] + part
+    return gradients
+
+
+def backward_by_counting(L):
+    """A node is ready when all that use it are done."""
+    users = dict.fromkeys(history(L), 0)
+    for node in users:
+        for parent in node.parents:
+            users[parent] += 1
+    gradients, ready = {L: np.array(1.0)}, [L]
+    while ready:
+        node = ready.pop()
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = unbroadcast(vjp(gradients[node]), parent.data.shape)
+            gradients[parent] = part + gradients.get(parent, np.zeros(parent.data.shape))
+            users[parent] -= 1
+            if not users[parent]:
+                ready.append(parent)
+    return gradients
+
+
+def youngest_first(L):
+    return sorted(history(L), key=lambda value: value.birth, reverse=True)
+
+
+def oldest_first(L):
+    return youngest_first(L)[::-1]
+
+
+def as_found(L):
+    """From L outwards: parents of L, their parents, ..."""
+    order = [L]
+    for node in order:
+        order += [p for p in dict.fromkeys(node.parents) if p not in order]
+    return order
+
+
+def walk(
+    L, order=youngest_first, start=np.ones_like, join=np.add, fit=unbroadcast, known=None,
+    given=lambda gradients, node, parent: gradients.get(node, np.zeros(node.data.shape)),
+):  # fmt: skip
+    """A walk back with room for mistakes: another order, another start, parts joined otherwise or
+    not summed over broadcast axes, leftovers that are known from before.
+    """
+    gradients = dict(known or {})
+    gradients[L] = start(L.data)
+    for node in order(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = fit(vjp(given(gradients, node, parent)), parent.data.shape)
+            gradients[parent] = join(gradients[parent], part) if parent in gradients else part
+    return gradients
+
+
+def along_every_path(L):
+    gradients = {node: np.zeros(node.data.shape) for node in history(L)}
+
+    def hand_on(node, g):
+        gradients[node] = gradients[node] + g
+        for parent, vjp in zip(node.parents, node.vjps):
+            hand_on(parent, unbroadcast(vjp(g), parent.data.shape))
+
+    hand_on(L, np.ones(L.data.shape))
+    return gradients
+
+
+def added_in_place(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = vjp(gradients[node])
+            if np.shape(part) != parent.data.shape:
+                part = unbroadcast(part, parent.data.shape)
+            if parent in gradients:
+                gradients[parent] += part
+            else:
+                gradients[parent] = part
+    return gradients
+
+
+def of_the_leaves(L):
+    return {node: g for node, g in backward(L).items() if not node.parents}
+
+
+def first_parent_only(L):
+    gradients = {node: np.zeros(node.data.shape) for node in history(L)}
+    gradients[L] = np.ones(L.data.shape)
+    for node in youngest_first(L):
+        for parent, vjp in list(zip(node.parents, node.vjps))[:1]:
+            part = unbroadcast(vjp(gradients[node]), parent.data.shape)
+            gradients[parent] = gradients[parent] + part
+    return gradients
+
+
+def once_a_parent(L):
+    """A value that is a parent twice (r * r) is handed one part."""
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in dict(zip(node.parents, node.vjps)).items():
+            part = unbroadcast(vjp(gradients[node]), parent.data.shape)
+            gradients[parent] = gradients.get(parent, 0) + part
+    return gradients
+
+
+def times_g_again(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = gradients[node] * vjp(gradients[node])
+            gradients[parent] = gradients.get(parent, 0) + unbroadcast(part, parent.data.shape)
+    return gradients
+
+
+def fitted_to_the_node(L):
+    gradients = {L: np.ones(L.data.shape)}
+    for node in youngest_first(L):
+        for parent, vjp in zip(node.parents, node.vjps):
+            part = unbroadcast(vjp(gradients[node]), node.data.shape)
+            gradients[parent] = gradients.get(parent, 0) + part
+    return gradients
+
+
+OPERATIONS = {
+    "+": lambda x, y: Value(x.data + y.data, (x, y), (lambda g: g, lambda g: g)),
+    "-": lambda x, y: Value(x.data - y.data, (x, y), (lambda g: g, lambda g: -g)),
+    "*": lambda x, y: Value(x.data * y.data, (x, y), (lambda g: g * y.data, lambda g: g * x.data)),
+    "total": lambda x: Value(x.data.sum(), (x,), (lambda g: np.broadcast_to(g, x.data.shape),)),
+    "tanh": lambda x: Value(np.tanh(x.data), (x,), (lambda g: g * (1 - np.tanh(x.data) ** 2),)),
+}
+FORMULAS = (  # step by step; L is the last
+    ("p = a * b", "q = p + c", "s = q * q", "L = total(s)"),  # s has one parent, twice
+    ("u = a * a", "v = u * b", "w = u + v", "z = w - c", "L = total(z)"),  # u waits for v
+    ("p = a * c", "u = a + b", "v = u * p", "L = total(v)"),  # + hands one array to two
+    ("d = tanh(a)", "e = d * b", "unused = e * c", "f = e - d", "h = f * a", "L = total(h)"),
+    ("h = tanh(a)", "h1 = h + h", "h2 = h1 + h1", "h3 = h2 + h2", "L = total(h3)"),
+)
+
+
+class NoGradients(Exception):
+    """Of a walk that returns something else than gradients by their Values."""
+
+
+def gradients_of(answer, a, b, c, steps):
+    """The gradient of each value in the history, the oldest first; how often each rule ran."""
+    values = {"a": Value(a), "b": Value(b), "c": Value(c)}
+    for step in steps:
+        target, expression = step.split(" = ")
+        words = expression.rstrip(")").replace("(", " ").split()
+        arguments = [values[word] for word in words if word in values]
+        (operation,) = [word for word in words if word in OPERATIONS]
+        values[target] = OPERATIONS[operation](*arguments)
+    nodes = sorted(history(values["L"]), key=lambda value: value.birth)
+    ran = [count_rules(node) for node in nodes]
+    gradients = answer(values["L"])
+    if not isinstance(gradients, dict):
+        raise NoGradients(f"a dict {{Value: gradient}} belongs here, this is {type(gradients)}")
+    if not all(isinstance(key, Value) for key in gradients):
+        raise NoGradients("the keys of the dict are not Values")
+    found = [gradients.get(node, np.full(node.data.shape, np.nan)) for node in nodes]
+    return *map(np.asarray, found), np.array([count for counts in ran for count in counts], int)
+
+
+def count_rules(node):
+    ran = [0] * len(node.vjps)
+
+    def counted(k, vjp):
+        def rule(g):
+            ran[k] += 1
+            return vjp(g)
+
+        return rule
+
+    node.vjps = tuple(counted(k, vjp) for k, vjp in enumerate(node.vjps))
+    return ran
+
+
+def formula_inputs(rng):
+    m, n = (int(k) for k in rng.integers(2, 5, size=2))
+    b = [(n,), (1, n), (m, 1)][rng.integers(3)]
+    c = [(), (n,), (m, n)][rng.integers(3)]
+    steps = FORMULAS[rng.integers(len(FORMULAS))]
+    return rng.normal(size=(m, n)), rng.normal(size=b), np.asarray(rng.normal(size=c)), steps
+
+
+def formula_edge(number, a=(), b=(), c=()):
+    rng = np.random.default_rng(number)
+    return *(np.asarray(rng.normal(size=shape)) for shape in (a, b, c)), FORMULAS[number]
+
+
+# -- central differences ---------------------------------------------------------------------------
+
+
+def differences(f, x, r, h=1e-5):
+    slopes = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[i] = h
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / (2 * h)
+    return slopes
+
+
+def differences_by_copies(f, x, r, h=1e-5):
+    def weighed(x):
+        return np.vdot(r, f(x))
+
+    slopes = []
+    for k in range(x.size):
+        above, below = x.copy(), x.copy()
+        above.flat[k] += h
+        below.flat[k] -= h
+        slopes.append((weighed(above) - weighed(below)) / (2 * h))
+    return np.reshape(slopes, x.shape)
+
+
+def differences_by_jacobian(f, x, r, h=1e-5):
+    """One column of the Jacobian after the other, then r^T J."""
+    steps = h * np.eye(x.size).reshape(x.size, *x.shape)
+    columns = [np.ravel(f(x + step) - f(x - step)) / (2 * h) for step in steps]
+    return (np.ravel(r) @ np.transpose(columns)).reshape(x.shape)
+
+
+def differences_one_sided(f, x, r, h=1e-5):
+    here, slopes = (r * f(x)).sum(), np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        moved = x.copy()
+        moved[i] += h
+        slopes[i] = ((r * f(moved)).sum() - here) / h
+    return slopes
+
+
+def differences_along(f, x, r):
+    """All elements moved at once."""
+    slope = (r * (f(x + 1e-5) - f(x - 1e-5))).sum() / 2e-5
+    return np.full(x.shape, slope)
+
+
+def differences_by_rows(f, x, r):
+    """An element of the first axis at a time, whatever it holds."""
+    slopes = np.zeros(x.shape)
+    for i in range(len(x)):
+        step = np.zeros(x.shape)
+        step[i] = 1e-5
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / 2e-5
+    return slopes
+
+
+def differences_drifting(f, x, r):
+    """A step that is never taken back."""
+    slopes, step = np.zeros(x.shape), np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        step[i] = 1e-5
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / 2e-5
+    return slopes
+
+
+def weighed_inputs(rng, size=None, gives=None):
+    size = tuple(rng.integers(1, 4, size=rng.integers(1, 4))) if size is None else size
+    gives = tuple(rng.integers(1, 4, size=rng.integers(0, 3))) if gives is None else gives
+    A = 1.5 * rng.normal(size=(int(np.prod(gives)), int(np.prod(size))))
+    return rng.normal(size=size), A, np.asarray(rng.normal(size=gives))
+
+
+def run_differences(answer, x, A, r):
+    def f(moved):
+        if np.shape(moved) != x.shape:
+            raise ValueError(f"f takes an array of shape {x.shape}, got {np.shape(moved)}")
+        return np.sin(A @ np.ravel(moved)).reshape(r.shape)
+
+    return answer(f, x, r)
+
+
+# -- three walks with one bug each -----------------------------------------------------------------
+
+BUGS = {"A": "leftovers", "B": "early", "C": "rows"}
+ANSWER = "423"
+
+
+def faulty_backward(run, L):
+    """The gradients that walk "A", "B" or "C" finds: `backward` with one bug."""
+    bug = BUGS[run]
+    if bug == "leftovers":
+        return walk(L, known=walk(L))
+    if bug == "early":
+        return walk(L, order=as_found)
+    return walk(L, fit=lambda part, shape: part)
+
+
+# -- Further: cross-entropy ------------------------------------------------------------------------
 
 
 def softmax(logits, axis=1):
@@ -141,7 +475,7 @@ def scores(rng):
     return logits, rng.integers(0, V, size=B)
 
 
-# -- exercise 4 ------------------------------------------------------------------------------------
+# -- Further: a judge of rules ---------------------------------------------------------------------
 
 
 def is_right(f, vjp, x, rng, step=1e-5, tolerance=1e-5, draw=None, move=None):
@@ -265,64 +599,6 @@ def is_right_by_sizes(f, vjp, x, rng):
 
 EXERCISES = (
     Exercise(
-        "02.divide",
-        "The rule of division as two vector-Jacobian products",
-        reference=divide_vjps,
-        alternatives=(divide_as_a_product, lambda x, y, g: (g * y**-1.0, -g * x * y**-2.0)),
-        wrong=(
-            (
-                divide_by_logarithms,
-                "Your result has nan where x is 0: this divides by x. 0 / y is an ordinary 0, and "
-                "it has a gradient.",
-            ),
-            (
-                lambda x, y, g: (g / y, g * x / (y * y)),
-                "This is what you get with the sign of the second rule turned: does x / y grow or"
-                " shrink as y grows?",
-            ),
-            (
-                lambda x, y, g: (1 / y, -x / (y * y)),
-                "These are the derivatives of x / y alone. A rule continues a chain: what came "
-                "from above is missing.",
-            ),
-            (
-                lambda x, y, g: (g / y, -g * x / y),
-                "This is what you get with y to the first power in the second rule. Write x / y "
-                "as x times y^-1.",
-            ),
-            (
-                lambda x, y, g: (g * y, g * x),
-                "This is the rule of the product. Which of the two parents stands below the line?",
-            ),
-            (
-                lambda x, y, g: (-g * x / (y * y), g / y),
-                "These are both gradients, in the wrong places: that of x comes first.",
-            ),
-            (
-                lambda x, y, g: (g / y, -g / (y * y)),
-                "In the second rule a factor is missing: x / y changes the more with y the larger"
-                " x is.",
-            ),
-            (
-                lambda x, y, g: (g / np.abs(y), -g * x / (y * y)),
-                "The first rule is right where y is positive only: does x / y grow with x when y "
-                "is negative?",
-            ),
-        ),
-        hints=(
-            "Each rule is the ordinary derivative by one argument, the other held constant.",
-            "By x: the derivative of x / y is 1 / y. By y: write x / y as x * y**-1 and use the "
-            "power rule.",
-            "Both rules are multiplied by g; nothing is summed, because everything happens "
-            "element by element.",
-        ),
-        inputs=quotients,
-        edges=(
-            (np.array([3.0, -3.0, 0.0]), np.array([-2.0, 4.0, -0.5]), np.array([1.0, -2.0, 5.0])),
-        ),
-        forbidden=("minigen.ops.div",),
-    ),
-    Exercise(
         "02.take",
         "The gradient of a look-up with repeated indices",
         reference=take_vjp,
@@ -393,6 +669,240 @@ EXERCISES = (
             (np.ones(2), np.array([], dtype=int), np.array([])),
         ),
         forbidden=("minigen.ops.getitem", "minigen.ops.take", "minigen.ops.embedding"),
+    ),
+    Exercise(
+        "02.backward",
+        "The walk back through a graph",
+        reference=backward,
+        alternatives=(backward_depth_first, backward_by_heap, backward_by_counting),
+        wrong=(
+            (
+                lambda L: walk(L, join=lambda old, part: part),
+                "Where a value was used twice this keeps the part that came last. Moving the value "
+                "moves L through both uses: what do two parts do?",
+            ),
+            (
+                lambda L: walk(L, join=lambda old, part: old),
+                "Where a value was used twice this keeps the part that came first. What should the "
+                "second part do?",
+            ),
+            (
+                lambda L: walk(L, join=np.multiply),
+                "Where a value was used twice this multiplies the two parts. d(r + r) / dr is 2: "
+                "how do 1 and 1 make it?",
+            ),
+            (
+                lambda L: walk(L, order=as_found),
+                "Some value hands its gradient on before all parts have arrived, as if nearness to "
+                "L were the order. In which order is every value used up before its turn?",
+            ),
+            (
+                lambda L: walk(L, order=oldest_first),
+                "This goes through the history in the order of birth. Which gradient is known "
+                "first, and whose turn is it then?",
+            ),
+            (
+                lambda L: walk(
+                    L, order=oldest_first, given=lambda known, node, parent: known[node]
+                ),
+                "A rule runs for a value whose gradient is not known yet. Whose is known at the "
+                "start, and in which order do the others become known?",
+            ),
+            (
+                times_g_again,
+                "This multiplies by the gradient once more. What does a rule do with its g?",
+            ),
+            (
+                fitted_to_the_node,
+                "The parts are made to fit the value that hands them on. Whose gradient are they?",
+            ),
+            (
+                along_every_path,
+                "The gradients are right, but rules run more than once: this goes along every path "
+                "by itself. How many paths lead through h1 = h + h, h2 = h1 + h1, ... after thirty "
+                "steps? Let a value hand on once, when its gradient is complete.",
+            ),
+            (
+                lambda L: walk(L, fit=lambda part, shape: part),
+                "A value that broadcasting repeated gets a gradient of another shape than its own. "
+                "It was used once for every copy: which function above takes care of that?",
+            ),
+            (lambda L: walk(L, start=np.copy), "This starts from L itself. What is dL/dL?"),
+            (
+                lambda L: walk(L, start=np.zeros_like),
+                "All gradients are 0: the walk has nothing to hand on. What is dL/dL?",
+            ),
+            (
+                added_in_place,
+                "This adds into an array that another value holds as well: the rule of + hands the "
+                "same g to both of its parents. What does += do to an array, and what does a + b?",
+            ),
+            (
+                of_the_leaves,
+                "The gradients of leaves are right; those of L and of the values between are "
+                "missing from the dict. All of the history is asked for.",
+            ),
+            (
+                once_a_parent,
+                "In r * r one value is a parent twice, and here it gets one part. How many parts "
+                "does zip(parents, vjps) give, and how many are left in a dict or a set?",
+            ),
+            (
+                first_parent_only,
+                "Only the first parent of each value gets a part. Is a return or a break indented "
+                "one level too deep?",
+            ),
+            (
+                lambda L: walk(L, known=walk(L)),
+                "Parts of an earlier walk are still there. What should the dict hold when the walk "
+                "begins?",
+            ),
+        ),
+        hints=(
+            "Begin with a dict that holds L alone: the gradient of L by L is an array of ones.",
+            "sorted(history(L), key=lambda v: v.birth, reverse=True) gives the youngest value "
+            "first. When a value's turn comes, its gradient is complete.",
+            "Each pair of zip(node.parents, node.vjps) gives a part: the rule, applied to the "
+            "node's gradient, made to fit the shape of parent.data.",
+            "The first part that arrives at a parent is put into the dict, each later one is added "
+            "to it; dict.get(parent, 0) does both.",
+        ),
+        inputs=formula_inputs,
+        edges=(
+            formula_edge(0),
+            formula_edge(0, a=(2, 3), b=(3,), c=(2, 1)),
+            formula_edge(1, a=(2,)),
+            formula_edge(2, a=(2,), b=(2,), c=(2,)),
+            formula_edge(3),
+            formula_edge(4),
+        ),
+        run=gradients_of,
+        forbidden=("minigen.Tensor.backward",),
+        tries=8,
+        minutes=10,
+    ),
+    Exercise(
+        "02.differences",
+        "The gradient of <r, f(x)> by central differences",
+        reference=differences,
+        alternatives=(differences_by_copies, differences_by_jacobian),
+        wrong=(
+            (
+                differences_one_sided,
+                "Nearly: off by about 1e-5. The differences are to one side; a central one is "
+                "asked for: what does it do with x - h?",
+            ),
+            (
+                lambda f, x, r: 2 * differences(f, x, r),
+                "Twice too large: how far apart are x + h and x - h?",
+            ),
+            (
+                lambda f, x, r: differences(f, x, np.ones_like(r)),
+                "This weighs all outputs alike. Where is r?",
+            ),
+            (
+                lambda f, x, r: differences(f, x, r) / r.size,
+                "This is the mean over the outputs. <r, f(x)> is a sum.",
+            ),
+            (
+                lambda f, x, r: differences(f, x, np.full(r.shape, r.sum())),
+                "This multiplies two sums. In <r, f(x)> each output has its own weight.",
+            ),
+            (
+                differences_along,
+                "This moves all elements of x at once. The gradient has one number for each of "
+                "them: which moved?",
+            ),
+            (
+                differences_by_rows,
+                "Right where x has one axis. With more this moves a whole slice x[i]: np.ndindex "
+                "goes through all places.",
+            ),
+            (
+                differences_drifting,
+                "The first slope is right, later ones are not: is the element that was moved put "
+                "back before the next one moves?",
+            ),
+            (
+                lambda f, x, r: differences(f, x, r, h=1e-12),
+                "The step is so short that rounding eats the digits. How long should it be?",
+            ),
+            (
+                lambda f, x, r: differences(f, x, r, h=0.1),
+                "The step is so long that the curve bends on the way. How long should it be?",
+            ),
+            (
+                lambda f, x, r: differences(f, x, r).ravel(),
+                "These are the right numbers in one row. The gradient has the shape of x.",
+            ),
+            (
+                lambda f, x, r: -differences(f, x, r),
+                "Every sign is turned: which end of the step is taken from which?",
+            ),
+        ),
+        hints=(
+            "For one element: move it by +h and by -h, all others where they are, and look how "
+            "far the weighed sum of the outputs moves.",
+            "(r * f(x)).sum() is the number whose slope is asked for; np.ndindex(x.shape) gives "
+            "every place of x.",
+            "Let step be zeros of the shape of x with h at one place; f(x + step) and f(x - step) "
+            "are 2 h apart there.",
+        ),
+        inputs=weighed_inputs,
+        edges=tuple(
+            weighed_inputs(np.random.default_rng(k), size, gives)
+            for k, (size, gives) in enumerate(
+                [((1,), ()), ((2, 2), (3,)), ((3,), (2, 1)), ((), (2,)), ((1, 2, 3), (1, 2))]
+            )
+        ),
+        run=run_differences,
+        forbidden=("minigen.gradients.check_gradients",),
+        tolerance=1e-7,
+    ),
+    Exercise(
+        "02.bugs",
+        "Three bugs named from plots and numbers",
+        reference=ANSWER,
+        alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
+        wrong=(
+            (
+                "123",
+                "If the last part alone counted in error * error, by what factor would *all* "
+                "gradients behind it be off?",
+            ),
+            ("421", "Would keeping the last part only change the shape of a gradient?"),
+            (
+                "243",
+                "In one walk even W3, near the end, is off. Could a part that comes too late at h "
+                "reach W3?",
+            ),
+            (
+                "413",
+                "One walk has W3, W2 and b2 right. error * error uses one value twice: what would "
+                "this bug do there?",
+            ),
+            (
+                "324",
+                "Which walk has gradients of the wrong shape, and which of the wrong size only?",
+            ),
+            ("321", "Which bug can change a shape?"),
+            (
+                "412",
+                "One walk has gradients of another shape. Can a part that comes too late do that?",
+            ),
+            ("314", "Walk by walk: are all shapes right? Are the factors 1, or do they grow?"),
+            ("432", "Which walk leaves all weights right, and only biases wrong?"),
+            ("142", "Would the last part alone make a gradient larger than it should be?"),
+            ("143", "One walk has every gradient too large. Which bug makes gradients grow?"),
+        ),
+        hints=(
+            "One of the walks has gradients of a wrong shape. What changes shapes on the way back?",
+            "The network ends with error * error: one value, used twice, by one step. Which bugs "
+            "would show there already, in all gradients?",
+            "Look at the factors of one walk from W3 on to W1: the longer the way back, the ...?",
+        ),
+        choices=("1", "2", "3", "4"),
+        minutes=3,
     ),
     Exercise(
         "02.cross_entropy",
@@ -526,5 +1036,6 @@ EXERCISES = (
         run=verdicts,
         forbidden=("minigen.gradients.check_gradients",),
         tries=4,
+        minutes=10,
     ),
 )
