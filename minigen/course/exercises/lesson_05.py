@@ -76,6 +76,11 @@ def partial_correlations(r):
     return np.array([yule_walker(r[: k + 1])[-1] for k in range(1, len(r))])
 
 
+def ratios(r):
+    with np.errstate(all="ignore"):
+        return np.asarray(r[1:]) / np.asarray(r[:-1])
+
+
 def some_correlations(rng, p=None):
     """Autocorrelations that a series can have: those of a short series of noise, summed up."""
     p = int(rng.integers(2, 7)) if p is None else p
@@ -276,7 +281,7 @@ EXERCISES = (
                 "back. Asked for are p coefficients, from all of r.",
             ),
             (
-                lambda r: np.asarray(r[1:]) / np.asarray(r[:-1]),
+                ratios,
                 "These are ratios of neighbouring correlations. In which of your equations is "
                 "there only one unknown?",
             ),
@@ -474,7 +479,7 @@ EXERCISES = (
         hints=(
             "Take x = 1, 2, 3, 4, 5 and p = 2, and write the rows on paper. How many are there?",
             "Column k - 1 is a piece of x as long as the target, and starts k places before it.",
-            "x[p:] is the target; the same piece k steps earlier is x[p - k : len(x) - k].",
+            "The target is x[p:]. The same piece k steps earlier: both ends move by k.",
         ),
         inputs=a_series_and_order,
         edges=(
@@ -483,7 +488,7 @@ EXERCISES = (
             (np.array([5.0, 3.0, 8.0, 2.0]), 3),
             (np.array([3, 1, 4, 1, 5, 9]), 2),
         ),
-        minutes=6,
+        minutes=3,
     ),
     Exercise(
         "05.bugs",
@@ -499,13 +504,13 @@ EXERCISES = (
                 "312",
                 "One fan's swings are too fast. What would make a model take two years for one?",
             ),
-            ("321", "Compare the residual with the spread after one year, and with the others'."),
+            ("321", "Compare the misses of each fit with those of the right one."),
             ("213", "Where does the middle of each fan end, and where should it?"),
-            ("231", "Which of the fans never widens? Which residual is far too large?"),
+            ("231", "Which of the fans never widens? Which fit misses far more than it should?"),
             (
                 "432",
-                "A sum of the wrong values explodes, or at least misses the next year by far: "
-                "look at the first years of this fan again, and count its swings.",
+                "A slip in the forecast leaves the misses of the fit as they are. Compare this "
+                "run's with those of the right one; and count its swings in a decade.",
             ),
             (
                 "142",
@@ -517,7 +522,7 @@ EXERCISES = (
         hints=(
             "Start with the widths: one fan is as wide in its first year as in its last.",
             "Then the middles: one settles far from the mean of the past.",
-            "Count the swings of the last one in a decade; and look at its residual.",
+            "Count the swings of the last one in a decade; and look at its misses.",
         ),
         choices=("1", "2", "3", "4"),
         minutes=3,
