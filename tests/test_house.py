@@ -220,8 +220,6 @@ def test_an_unknown_name_is_an_attribute_error():
 # that will use them.
 WAITING = {
     "two_moons": 12, "checkerboard": 12, "Dequantized": 12,  # score matching
-    "autocorrelation": 5, "partial_autocorrelation": 5, "order_criteria": 5,  # autoregression
-    "crps": 16, "interval_coverage": 16,  # sequences in time
     "inpaint": 13, "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
 }  # fmt: skip
 # What tests hold every model against.
