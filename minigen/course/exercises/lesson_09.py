@@ -1,5 +1,7 @@
 """The checks of lesson 09, noise as a Markov chain; and the three chains whose bugs it asks for."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from minigen.course.exercise import Exercise
@@ -152,7 +154,7 @@ def betas_of_paths(paths):
 
 def betas_by_polyfit(paths):
     betas = []
-    for before, after in zip(paths[:-1], paths[1:]):
+    for before, after in pairwise(paths):
         betas.append(1 - np.polyfit(before - np.mean(before), after, 1)[0] ** 2)
     return betas
 
@@ -174,7 +176,7 @@ def slopes(paths, centred=True, backwards=False):
 
 
 def correlations(paths):
-    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(paths[:-1], paths[1:])])
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in pairwise(paths)])
 
 
 def left_over(paths):
@@ -326,22 +328,13 @@ EXERCISES = (
                 lambda *a: chain(*a, add=lambda beta: -np.sqrt(beta)),
                 "The noise is subtracted. Nobody would see it in a picture, but the check adds it.",
             ),
-            (
-                lambda *a: chain(*a, keep_first=False),
-                "The start is missing: path[0] is x_0.",
-            ),
+            (lambda *a: chain(*a, keep_first=False), "The start is missing: path[0] is x_0."),
             (
                 lambda *a: chain(*a, keep_last=False),
                 "The last state is missing: T steps make T + 1 states.",
             ),
-            (
-                lambda *a: chain(*a)[-1],
-                "This is the last state alone. Asked for are all of them.",
-            ),
-            (
-                lambda *a: chain(*a)[::-1],
-                "The right states, last one first: path[0] is x_0.",
-            ),
+            (lambda *a: chain(*a)[-1], "This is the last state alone. Asked for are all of them."),
+            (lambda *a: chain(*a)[::-1], "The right states, last one first: path[0] is x_0."),
             (
                 in_place,
                 "Which line writes into start? Whoever calls your function still needs the clean "
@@ -508,8 +501,8 @@ EXERCISES = (
             ),
             (
                 lambda path: 1 - r_1(path, lag=2),
-                "On an endless path this would do: two steps multiply by 1 - beta. But which lag does "
-                "Yule-Walker take for an AR(1)?",
+                "On an endless path this would do: two steps multiply by 1 - beta. But which lag "
+                "does Yule-Walker take for an AR(1)?",
             ),
             (
                 line_through_pairs,
@@ -556,10 +549,7 @@ EXERCISES = (
         reference=betas_of_paths,
         alternatives=(betas_by_polyfit, betas_by_covariances),
         wrong=(
-            (
-                slopes,
-                "These are the slopes. What multiplies the state before, in terms of beta?",
-            ),
+            (slopes, "These are the slopes. What multiplies the state before, in terms of beta?"),
             (
                 lambda paths: 1 - slopes(paths),
                 "This takes 1 - beta for the slope. Which function of beta is it?",
@@ -602,10 +592,7 @@ EXERCISES = (
                 lambda paths: np.mean(betas_of_paths(paths)),
                 "One number for all steps. Asked for is one for each.",
             ),
-            (
-                lambda paths: betas_of_paths(paths)[::-1],
-                "The right numbers, last step first.",
-            ),
+            (lambda paths: betas_of_paths(paths)[::-1], "The right numbers, last step first."),
             (
                 lambda paths: np.concatenate([[0.0], betas_of_paths(paths)]),
                 "One number too many: T + 1 states are joined by T steps.",
@@ -616,9 +603,7 @@ EXERCISES = (
             ),
             (
                 lambda paths: np.array(
-                    [
-                        1 - np.polyfit(paths[0], after, 1)[0] ** 2 for after in paths[1:]
-                    ]
+                    [1 - np.polyfit(paths[0], after, 1)[0] ** 2 for after in paths[1:]]
                 ),
                 "Every state is compared with the first one: that tells all steps so far together. "
                 "Which state came just before?",
@@ -732,10 +717,7 @@ EXERCISES = (
         reference=ANSWER,
         alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
         wrong=(
-            (
-                "142",
-                "One of the chains ends with numbers near 0. Would steps in the wrong order do that?",
-            ),
+            ("142", "One chain ends with small numbers. Would steps in the wrong order do that?"),
             (
                 "421",
                 "Two of the chains keep their standard deviation. In one of them the betas only "
