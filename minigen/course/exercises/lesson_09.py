@@ -1,5 +1,6 @@
 """The checks of lesson 09, noise as a Markov chain; and the three chains whose bugs it asks for."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -188,6 +189,66 @@ def left_over(paths):
 
 def along_each_path(paths):
     return np.array([beta_of_path(path) for path in np.transpose(paths)])
+
+
+@np.errstate(all="ignore")
+def mistaken(
+    x, top=lambda before, after: before * after, total=np.sum, below=lambda d: (d**2).sum(-1),
+    centre=np.mean, beta=lambda slope: 1 - slope**2,
+):  # fmt: skip
+    """Both estimates with room for the same mistakes: x is one path (n,) or all (T + 1, n)."""
+    x = np.asarray(x, float)
+    deviation = x - centre(x, axis=-1, keepdims=True)
+    before, after = deviation[:-1], deviation[1:]
+    slope = total(top(before, after), axis=-1) / below(deviation if x.ndim == 1 else before)
+    return beta(slope)
+
+
+MISTAKES = (
+    (
+        {"total": np.mean},
+        "The products are averaged, the squares added up. Divide both by the same number, or none.",
+    ),
+    (
+        {"below": lambda d: (d**2).mean(-1)},
+        "The products are added up, the squares averaged. Divide both by the same number, or none.",
+    ),
+    (
+        {"below": lambda d: 1.0},
+        "The products are not divided by anything: in another unit they would be others.",
+    ),
+    (
+        {"below": lambda d: 1 / (d**2).sum(-1)},
+        "The products are multiplied by the squares: in another unit the result would be another.",
+    ),
+    (
+        {"beta": lambda slope: 1 - slope**-2.0},
+        "The fraction stands upside down: it comes out larger than 1 in size.",
+    ),
+    (
+        {"top": lambda before, after: before + after},
+        "Deviations from a mean add up to nearly nothing. What tells how two things go together?",
+    ),
+    (
+        {"below": lambda d: d.sum(-1)},
+        "Deviations from the mean add up to 0, and the products are divided by that.",
+    ),
+    ({"centre": lambda x, **axes: -np.mean(x, **axes)}, "The mean is added, not taken off."),
+    ({"centre": np.sum}, "The sum of the values is taken off, where their mean belongs."),
+    ({"centre": np.max}, "The largest value is taken off, where the mean belongs."),
+    ({"beta": lambda slope: 1 - 2 * slope}, "Twice a number is not its square."),
+    ({"beta": lambda slope: 1 - slope**4}, "This is squared once too often."),
+    ({"beta": lambda slope: 1 - slope**3}, "A third power: which one undoes the root?"),
+    ({"beta": lambda slope: -1 - slope**2}, "A share below -1? Look at the first sign."),
+    (
+        {"beta": lambda slope: 1 + slope**2},
+        "Larger than 1: can a step replace more than all of the variance?",
+    ),
+)
+
+
+def mistakes_of_both():
+    return tuple((partial(mistaken, **changed), words) for changed, words in MISTAKES)
 
 
 # -- spectra ---------------------------------------------------------------------------------------
@@ -518,10 +579,7 @@ EXERCISES = (
                 lambda path: 1 - (r_1(path) * len(path) / (len(path) - 1)) ** 2,
                 "The products are divided by n - 1, the squares by n. Lesson 05 divides both by n.",
             ),
-            (
-                lambda path: 1 + r_1(path) ** 2,
-                "Larger than 1: can a step replace more than all of the variance?",
-            ),
+            *mistakes_of_both(),
         ),
         hints=(
             "Yule-Walker for an AR(1): the coefficient is r_1, the autocorrelation at lag 1.",
@@ -608,6 +666,16 @@ EXERCISES = (
                 "Every state is compared with the first one: that tells all steps so far together. "
                 "Which state came just before?",
             ),
+            (
+                lambda paths: mistaken(paths, centre=lambda x, **axes: np.mean(x, axis=0)),
+                "From each path its own mean over the steps is taken off. A line goes through the "
+                "mean of all paths, at each of its two states.",
+            ),
+            (
+                lambda paths: mistaken(paths, centre=lambda x, **axes: np.mean(x)),
+                "One mean is taken off everywhere. The states of each step have their own.",
+            ),
+            *mistakes_of_both(),
         ),
         hints=(
             "For each step there are as many pairs (state before, state after) as paths, and a "
@@ -696,6 +764,25 @@ EXERCISES = (
                     (power * alpha_bar / (1 - alpha_bar)) ** (-1 / exponent)
                 ),
                 "More signal, fewer waves above the noise? Look at the sign of the exponent.",
+            ),
+            (
+                lambda power, exponent, alpha_bar: (
+                    (power * alpha_bar * (1 - alpha_bar)) ** (1 / exponent)
+                ),
+                "The noise's power multiplies here. Set signal and noise equal, and divide.",
+            ),
+            (
+                lambda power, exponent, alpha_bar: (
+                    (power * alpha_bar / (1 + alpha_bar)) ** (1 / exponent)
+                ),
+                "The noise's variance is not 1 + alpha_bar: with more signal there is less noise.",
+            ),
+            (
+                lambda power, exponent, alpha_bar: (
+                    (power + alpha_bar / (1 - alpha_bar)) ** (1 / exponent)
+                ),
+                "Power and signal-to-noise ratio are added. A picture twice as strong should have "
+                "twice the ratio at every frequency.",
             ),
         ),
         hints=(
