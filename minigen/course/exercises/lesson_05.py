@@ -222,6 +222,19 @@ def fan_about_c(phi, c, sigma, past, noise):
     return c + fan(phi, 0.0, sigma, np.asarray(past) - c, noise)
 
 
+def fan_about_the_mean_of_the_past(phi, c, sigma, past, noise):
+    return np.mean(past) + fan(phi, 0.0, sigma, np.asarray(past) - np.mean(past), noise)
+
+
+def fan_with_its_own_noise(phi, c, sigma, past, noise):
+    return fan(phi, c, sigma, past, np.random.default_rng(0).standard_normal(noise.shape))
+
+
+def fan_of_one_long_path(phi, c, sigma, past, noise):
+    """Each path starts where the one before it ended."""
+    return fan(phi, c, sigma, past, noise.reshape(1, -1)).reshape(noise.shape)
+
+
 def fan_with_the_past(phi, c, sigma, past, noise):
     values = fan(phi, c, sigma, past, noise)
     return np.hstack([np.tile(past, (len(values), 1)), values])
@@ -390,6 +403,27 @@ EXERCISES = (
                 lambda phi, c, sigma, past, noise: fan(phi, c, sigma, past, noise).T,
                 "Transposed: a path is a row.",
             ),
+            (
+                fan_about_the_mean_of_the_past,
+                "Your forecast settles at the mean of `past`. Where does the model settle, "
+                "whatever it starts from?",
+            ),
+            (
+                fan_with_its_own_noise,
+                "You draw noise of your own. Which noise does each path get here?",
+            ),
+            (
+                fan_of_one_long_path,
+                "The first path is right; the next one starts where it ended. Is the past still "
+                "what it was when a path begins?",
+            ),
+            (
+                lambda phi, c, sigma, past, noise: fan_with_the_past(
+                    phi, c, sigma, past[-len(phi) :], noise
+                ),
+                "The last p values of the past are in it, too. Asked for are the future values "
+                "only.",
+            ),
             (fan_with_the_past, "The past is in it, too. Asked for are the future values only."),
             (
                 fan_of_whole_numbers,
@@ -430,6 +464,11 @@ EXERCISES = (
                 shifted_by(-1),
                 "The target is among its own lags: column 0 is x_t itself. What will be learnt "
                 "from that?",
+            ),
+            (
+                lambda x, p: (sliding_window_view(x, p)[:, ::-1], x[p - 1 :]),
+                "Column 0 holds the target itself, and there is a row too many: how "
+                "many values have p values before them?",
             ),
             (
                 shifted_by(1),
