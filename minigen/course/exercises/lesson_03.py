@@ -130,7 +130,8 @@ def faulty_run(run, x, label, steps=150):
         before = x[rows] @ p[0].T + p[1]
         hidden = np.maximum(before, 0)
         logits = hidden @ p[2].T + p[3]
-        log_p = logits - np.log(np.exp(logits).sum(axis=axis, keepdims=True))
+        shifted = logits - logits.max(axis=axis, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
         losses.append(-(log_p * target).sum() / 50)
         # of the loss that is computed, whatever the axis: each sum occurs in so many terms
         terms = target.sum(axis=axis, keepdims=True)
