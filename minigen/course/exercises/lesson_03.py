@@ -144,55 +144,6 @@ def faulty_run(run, x, label, steps=150):
     return losses, lengths, p
 
 
-# -- Further: clipping -----------------------------------------------------------------------------
-
-
-def clip(gradients, max_norm):
-    norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
-    scale = min(1.0, max_norm / norm) if norm else 1.0
-    return [scale * g for g in gradients]
-
-
-def clip_one_vector(gradients, max_norm):
-    norm = np.linalg.norm(np.concatenate([g.ravel() for g in gradients]))
-    if norm <= max_norm:
-        return list(gradients)
-    return [g * max_norm / norm for g in gradients]
-
-
-def clip_by_norms(gradients, max_norm):
-    norm = np.linalg.norm([np.linalg.norm(g) for g in gradients])
-    return [g / max(1.0, norm / max_norm) for g in gradients]
-
-
-def clip_each(gradients, max_norm):
-    return [g * min(1.0, max_norm / max(np.linalg.norm(g), 1e-30)) for g in gradients]
-
-
-def rescale_always(gradients, max_norm):
-    norm = math.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
-    return [g * max_norm / norm for g in gradients]
-
-
-def clip_squared_norm(gradients, max_norm):
-    norm = sum((g**2).sum() for g in gradients)
-    return [g * min(1.0, max_norm / max(norm, 1e-30)) for g in gradients]
-
-
-def some_gradients(rng):
-    """Arrays of some shapes; a limit below or above their common length, with equal chances."""
-    ranks = rng.integers(1, 4, size=rng.integers(2, 4))
-    gradients = [rng.normal(size=rng.integers(1, 5, size=rank)) for rank in ranks]
-    norm = math.sqrt(sum((g**2).sum() for g in gradients))
-    return gradients, norm * rng.choice([0.4, 1.5])
-
-
-@np.errstate(all="ignore")
-def clip_dividing_by_zero(gradients, max_norm):
-    norm = np.sqrt(sum((g**2).sum() for g in gradients))
-    return [g * np.minimum(1.0, max_norm / norm) if norm else g / norm for g in gradients]
-
-
 # -- Further: warm-up and cosine -------------------------------------------------------------------
 
 
@@ -244,6 +195,55 @@ def straight_down(step, steps, warmup, peak):
     if step <= warmup:
         return peak * step / warmup
     return peak * (steps - step) / (steps - warmup)
+
+
+# -- Further: clipping -----------------------------------------------------------------------------
+
+
+def clip(gradients, max_norm):
+    norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+    scale = min(1.0, max_norm / norm) if norm else 1.0
+    return [scale * g for g in gradients]
+
+
+def clip_one_vector(gradients, max_norm):
+    norm = np.linalg.norm(np.concatenate([g.ravel() for g in gradients]))
+    if norm <= max_norm:
+        return list(gradients)
+    return [g * max_norm / norm for g in gradients]
+
+
+def clip_by_norms(gradients, max_norm):
+    norm = np.linalg.norm([np.linalg.norm(g) for g in gradients])
+    return [g / max(1.0, norm / max_norm) for g in gradients]
+
+
+def clip_each(gradients, max_norm):
+    return [g * min(1.0, max_norm / max(np.linalg.norm(g), 1e-30)) for g in gradients]
+
+
+def rescale_always(gradients, max_norm):
+    norm = math.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
+    return [g * max_norm / norm for g in gradients]
+
+
+def clip_squared_norm(gradients, max_norm):
+    norm = sum((g**2).sum() for g in gradients)
+    return [g * min(1.0, max_norm / max(norm, 1e-30)) for g in gradients]
+
+
+def some_gradients(rng):
+    """Arrays of some shapes; a limit below or above their common length, with equal chances."""
+    ranks = rng.integers(1, 4, size=rng.integers(2, 4))
+    gradients = [rng.normal(size=rng.integers(1, 5, size=rank)) for rank in ranks]
+    norm = math.sqrt(sum((g**2).sum() for g in gradients))
+    return gradients, norm * rng.choice([0.4, 1.5])
+
+
+@np.errstate(all="ignore")
+def clip_dividing_by_zero(gradients, max_norm):
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    return [g * np.minimum(1.0, max_norm / norm) if norm else g / norm for g in gradients]
 
 
 EXERCISES = (
@@ -633,6 +633,67 @@ EXERCISES = (
         minutes=3,
     ),
     Exercise(
+        "03.warmup_cosine",
+        "A learning rate that rises and falls",
+        reference=warmup_cosine,
+        alternatives=(warmup_cosine_by_half_angle, warmup_cosine_by_table),
+        wrong=(
+            (
+                cosine_of_all_steps,
+                "This cosine begins at step 0, so it has fallen before the warm-up is over. When "
+                "is the peak?",
+            ),
+            (
+                whole_cosine,
+                "This goes through a whole cosine: down to 0 in the middle, and back up. Half of "
+                "one is enough.",
+            ),
+            (
+                starts_at_zero,
+                "This is 0 at step 1, a step that learns nothing, and jumps after the warm-up. "
+                "Steps count from 1.",
+            ),
+            (
+                cosine_down_to_minus,
+                "This ends at -peak: the cosine goes from 1 to -1, the learning rate must go from"
+                " peak to 0.",
+            ),
+            (
+                straight_down,
+                "This falls in a straight line. A cosine falls slowly at first, fast in the "
+                "middle, slowly at the end.",
+            ),
+            (
+                lambda step, steps, warmup, peak: peak * (1 + math.cos(math.pi * step / steps)) / 2,
+                "This has no warm-up: it begins near the peak.",
+            ),
+            (
+                lambda step, steps, warmup, peak: warmup_cosine(step, steps, warmup, peak) / peak,
+                "This goes up to 1, whatever the peak is.",
+            ),
+            (
+                lambda step, steps, warmup, peak: (
+                    peak * min(step / warmup, (1 + math.cos(math.pi * step / steps)) / 2)
+                ),
+                "This takes the smaller of a rise and a fall that both begin at step 0: the peak "
+                "is never reached. The fall begins where the rise ends.",
+            ),
+        ),
+        hints=(
+            "Two cases. During the warm-up: peak * step / warmup.",
+            "After it, let fall = (step - warmup) / (steps - warmup), which goes from 0 to 1.",
+            "cos(pi * fall) goes from 1 to -1. Shift and scale it to go from 1 to 0.",
+        ),
+        inputs=lambda rng: (
+            int(rng.integers(20, 40)),
+            int(rng.integers(3, 9)),
+            rng.uniform(0.1, 3.0),
+        ),
+        edges=((4, 1, 1.0), (3, 2, 2.0), (12, 6, 0.5)),
+        run=whole_schedule,
+        forbidden=("minigen.optim.warmup_cosine",),
+    ),
+    Exercise(
         "03.clip",
         "Clipping by the global norm",
         reference=clip,
@@ -702,66 +763,5 @@ EXERCISES = (
         ),
         forbidden=("minigen.optim.Optimizer.step",),
         tries=8,
-    ),
-    Exercise(
-        "03.warmup_cosine",
-        "A learning rate that rises and falls",
-        reference=warmup_cosine,
-        alternatives=(warmup_cosine_by_half_angle, warmup_cosine_by_table),
-        wrong=(
-            (
-                cosine_of_all_steps,
-                "This cosine begins at step 0, so it has fallen before the warm-up is over. When "
-                "is the peak?",
-            ),
-            (
-                whole_cosine,
-                "This goes through a whole cosine: down to 0 in the middle, and back up. Half of "
-                "one is enough.",
-            ),
-            (
-                starts_at_zero,
-                "This is 0 at step 1, a step that learns nothing, and jumps after the warm-up. "
-                "Steps count from 1.",
-            ),
-            (
-                cosine_down_to_minus,
-                "This ends at -peak: the cosine goes from 1 to -1, the learning rate must go from"
-                " peak to 0.",
-            ),
-            (
-                straight_down,
-                "This falls in a straight line. A cosine falls slowly at first, fast in the "
-                "middle, slowly at the end.",
-            ),
-            (
-                lambda step, steps, warmup, peak: peak * (1 + math.cos(math.pi * step / steps)) / 2,
-                "This has no warm-up: it begins near the peak.",
-            ),
-            (
-                lambda step, steps, warmup, peak: warmup_cosine(step, steps, warmup, peak) / peak,
-                "This goes up to 1, whatever the peak is.",
-            ),
-            (
-                lambda step, steps, warmup, peak: (
-                    peak * min(step / warmup, (1 + math.cos(math.pi * step / steps)) / 2)
-                ),
-                "This takes the smaller of a rise and a fall that both begin at step 0: the peak "
-                "is never reached. The fall begins where the rise ends.",
-            ),
-        ),
-        hints=(
-            "Two cases. During the warm-up: peak * step / warmup.",
-            "After it, let fall = (step - warmup) / (steps - warmup), which goes from 0 to 1.",
-            "cos(pi * fall) goes from 1 to -1. Shift and scale it to go from 1 to 0.",
-        ),
-        inputs=lambda rng: (
-            int(rng.integers(20, 40)),
-            int(rng.integers(3, 9)),
-            rng.uniform(0.1, 3.0),
-        ),
-        edges=((4, 1, 1.0), (3, 2, 2.0), (12, 6, 0.5)),
-        run=whole_schedule,
-        forbidden=("minigen.optim.warmup_cosine",),
     ),
 )
