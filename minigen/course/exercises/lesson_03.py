@@ -36,9 +36,12 @@ def a_layer(rng):
 # -- Adam ------------------------------------------------------------------------------------------
 
 
+def running_mean(old, new, beta):
+    return beta * old + (1 - beta) * new
+
+
 def adam(p, g, m, v, k, lr, b1=0.9, b2=0.999, eps=1e-8):
-    m = b1 * m + (1 - b1) * g
-    v = b2 * v + (1 - b2) * g**2
+    m, v = running_mean(m, g, b1), running_mean(v, g**2, b2)
     mean, square = m / (1 - b1**k), v / (1 - b2**k)
     return p - lr * mean / (np.sqrt(square) + eps), m, v
 
@@ -80,15 +83,24 @@ def adam_of_long_memory(p, g, m, v, k, lr, b1, b2, eps):
     return mistaken(p, g, m, v, k, lr, 1 - b1, 1 - b2, eps, correct=lambda b, k: 1 - (1 - b) ** k)
 
 
+def adam_with_one_beta(p, g, m, v, k, lr, b1, b2, eps):
+    return adam(p, g, m, v, k, lr, b1, b1, eps)
+
+
+def adam_with_one_correction(p, g, m, v, k, lr, b1, b2, eps):
+    m, v = running_mean(m, g, b1), running_mean(v, g**2, b2)
+    return p - lr * m / (1 - b1**k) / (np.sqrt(v / (1 - b1**k)) + eps), m, v
+
+
 def adam_centred(p, g, m, v, k, lr, b1, b2, eps):
     """The square of the mean where the mean of the squares belongs."""
-    m = b1 * m + (1 - b1) * g
-    v = b2 * v + (1 - b2) * m**2
+    m = running_mean(m, g, b1)
+    v = running_mean(v, m**2, b2)
     return p - lr * m / (1 - b1**k) / (np.sqrt(v / (1 - b2**k)) + eps), m, v
 
 
 def adam_root_before_correction(p, g, m, v, k, lr, b1, b2, eps):
-    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+    m, v = running_mean(m, g, b1), running_mean(v, g**2, b2)
     return p - lr * m / (1 - b1**k) / (np.sqrt(v) / (1 - b2**k) + eps), m, v
 
 
@@ -462,6 +474,16 @@ EXERCISES = (
                 lambda *a: mistaken(*a, taken=lambda b: 1.0),
                 "These are running sums: every gradient enters with weight 1. How much enters a "
                 "running mean?",
+            ),
+            (
+                lambda *a: mistaken(*a, taken=lambda b: b),
+                "The old mean and the new gradient have the same weight here. In a mean the "
+                "weights sum to 1.",
+            ),
+            (adam_with_one_beta, "b2 changes nothing here: which of the two means is it for?"),
+            (
+                adam_with_one_correction,
+                "v forgets at the pace of b2, and its correction is made with b1.",
             ),
             (
                 adam_of_long_memory,
