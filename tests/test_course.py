@@ -634,9 +634,9 @@ def test_a_mistyped_exercise_is_a_sentence_with_the_nearest_names(lesson_99, cap
     hint("99.mulitply")
     sentence = "No exercise is called '99.mulitply'. Did you mean 99.multiply?"
     assert capsys.readouterr().out.splitlines() == [sentence] * 2
-    check("momentum", multiply)
+    check("relu_std", multiply)
     check(3, multiply)
-    assert "Did you mean 03.momentum" in capsys.readouterr().out
+    assert "Did you mean 03.relu_std" in capsys.readouterr().out
 
 
 def test_the_lesson_goes_on_with_the_learners_function(lesson_99, capsys):
