@@ -131,6 +131,7 @@ def mistaken_laws(w: np.ndarray) -> dict[str, np.ndarray]:
         "the first row never": np.r_[0, 0, w[1:], 0] if w[1:].any() else padded,
         "as if no weight were above 1": np.minimum(padded, 1),
         "as if every weight were squared": padded**2,
+        "as if exp(weight) were the weight": np.pad(np.exp(w - w.max()), 1),
         "the largest of n random numbers, each times its weight": np.pad(race * (w > 0), 1),
     }
 
@@ -402,6 +403,25 @@ EXERCISES = (
                 "What may come comes equally often. A weight says more than yes or no.",
             ),
             (
+                lambda weights, n, rng: draw(np.exp(weights - np.max(weights)), n, rng),
+                "Rows come in proportion to exp(weight), even those of weight 0. These are weights "
+                "already: which operation is too much?",
+            ),
+            (
+                lambda weights, n, rng: draw(weights**2, n, rng),
+                "Heavy rows come too often, as if each weight counted twice. In a loop that keeps "
+                "or refuses: does the weight decide about the proposal, too?",
+            ),
+            (
+                lambda weights, n, rng: np.searchsorted(weights, rng.random(n) * weights[-1]),
+                "Try it with the weights 1 and 3: how often does each of the two rows come, and "
+                "how often should it?",
+            ),
+            (
+                lambda weights, n, rng: 2 * draw(weights, n, rng),
+                "Some of these rows do not exist: their numbers run from 0 to K - 1.",
+            ),
+            (
                 lambda weights, n, rng: weights[draw(weights, n, rng)],
                 "These are weights of rows; the exercise asks for the numbers of the rows.",
             ),
@@ -410,8 +430,8 @@ EXERCISES = (
                     np.arange(len(weights)),
                     np.diff(np.rint(np.cumsum(weights) / sum(weights) * n), prepend=0).astype(int),
                 ),
-                "This gives each row its share and leaves nothing to chance: two calls give the "
-                "same. A draw must not know how often its row came before.",
+                "Nothing here comes from `rng`. Either nothing is left to chance, and a draw knows "
+                "how often its row came before; or chance comes from somewhere else.",
             ),
         ),
         hints=(
@@ -427,7 +447,6 @@ EXERCISES = (
             (np.array([0.0, 2.0, 0.0, 1.0, 0.5]), 1, np.random.default_rng(1)),
             (np.array([3, 1, 2, 5]), 100, np.random.default_rng(2)),
             (np.array([0.001, 0.0, 0.003, 0.0005]), 40, np.random.default_rng(3)),
-            (np.array([7.0]), 2, np.random.default_rng(4)),
         ),
         run=judged,
         forbidden=("minigen.sampling.tokens.categorical",),
@@ -534,6 +553,10 @@ EXERCISES = (
                 "This would be right if all that may come were equally likely.",
             ),
             (
+                lambda p: -(p[p > 0] * np.log(p[p > 0])).min(),
+                "One string alone. The mean is over all that may come.",
+            ),
+            (
                 lambda p: np.exp(entropy(p)),
                 "This is a number of strings, not a mean cost: exp is once too often.",
             ),
@@ -564,12 +587,7 @@ EXERCISES = (
             "p[p > 0] leaves out what never comes.",
         ),
         inputs=lambda rng: (some_probabilities(rng, int(rng.integers(3, 9))),),
-        edges=(
-            (np.array([0.5, 0.5]),),
-            (np.array([1.0]),),
-            (np.array([0.0, 1.0, 0.0]),),
-            (np.array([0.7, 0.2, 0.1]),),
-        ),
+        edges=((np.array([0.5, 0.5]),), (np.array([0.0, 1.0, 0.0]),), (np.array([0.7, 0.2, 0.1]),)),
         run=quiet_number,
         forbidden=("minigen.oracles.EnumerableWorld.entropy",),
         minutes=3,
@@ -628,6 +646,18 @@ EXERCISES = (
                 "difference of costs.",
             ),
             (
+                lambda p, q: (p[p > 0] * np.log(p[p > 0] / q[p > 0])).max(),
+                "One string alone, where the model is dearest. The mean is over all that may come.",
+            ),
+            (
+                lambda p, q: (p[p > 0] * (p[p > 0] / q[p > 0])).sum(),
+                "A ratio where a logarithm belongs: costs are logarithms.",
+            ),
+            (
+                lambda p, q: ((p - q) ** 2).sum(),
+                "These are squared differences of probabilities. A cost is a logarithm.",
+            ),
+            (
                 lambda p, q: kl(p, q) + kl(q, p),
                 "This is the sum of both directions. Asked for is one of them.",
             ),
@@ -653,7 +683,7 @@ EXERCISES = (
             (np.array([0.25, 0.5, 0.25]), np.array([0.5, 0.5, 0.0])),
             (np.array([0.9, 0.1, 0.0]), np.array([0.3, 0.7, 0.0])),
             (np.array([0.5, 0.3, 0.2, 0.0]), np.array([0.2, 0.3, 0.4, 0.1])),
-            (np.array([1.0]), np.array([1.0])),
+            (np.array([0.0, 1.0]), np.array([0.5, 0.5])),
         ),
         run=quiet_number,
         forbidden=("minigen.oracles.EnumerableWorld.kl",),
@@ -683,6 +713,14 @@ EXERCISES = (
                 "The deviations are not squared.",
             ),
             (
+                chi_square_with(
+                    lambda counts, expected: np.abs(counts - expected),
+                    lambda expected, counts: np.sqrt(expected),
+                ),
+                "Each deviation is in units of its standard deviation, and then only added. What "
+                "is summed up, the deviation or its square?",
+            ),
+            (
                 chi_square_with(lambda counts, expected: counts - expected),
                 "Deviations up and down cancel here. What makes all of them count?",
             ),
@@ -706,6 +744,37 @@ EXERCISES = (
                 "This is the mean over the strings; asked for is the sum.",
             ),
             (lambda counts, p: np.sqrt(chi_square(counts, p)), "A root too many at the end."),
+            (
+                chi_square_with(squared, lambda expected, counts: 1 / expected),
+                "The square is multiplied by the expected count. Should the same deviation count "
+                "more, or less, where more are expected?",
+            ),
+            (
+                lambda counts, p: ((counts - sum(counts) * p) ** 2 / p).sum(),
+                "The unit is a probability here: the statistic of a right sampler would grow with "
+                "the number of draws.",
+            ),
+            (
+                lambda counts, p: ((counts - sum(counts) * p) ** 2 / (sum(counts) * p)).max(),
+                "This is the worst string alone; asked for is the sum over all.",
+            ),
+            (
+                lambda counts, p: ((counts - counts * p) ** 2 / (counts * p)).sum(),
+                "What you expect of a string depends on the number of all draws, not on how often "
+                "it was drawn itself.",
+            ),
+            (
+                lambda counts, p: ((counts - counts.mean() * p) ** 2 / (counts.mean() * p)).sum(),
+                "You expect too few of each: their sum is not the number of draws.",
+            ),
+            (
+                lambda counts, p: (sum(counts) * p).sum() + 0 * chi_square(counts, p),
+                "These are the expected counts themselves: what was drawn does not matter here.",
+            ),
+            (
+                lambda counts, p: chi_square_with(lambda c, e: np.abs(c - e) ** 3)(counts, p),
+                "Is that the square? A cube weighs large deviations still more.",
+            ),
             (
                 chi_square_with(
                     squared, lambda expected, counts: expected * (1 - expected / counts.sum())
