@@ -27,7 +27,8 @@ class Arm:
 
     name: str
     build: Callable[[Generator], object]
-    lr: float  # the best of its five TRIALS
+    first_lr: float  # the middle one of its five trials
+    lr: float  # the best of them: see `experiment.tuning`
     steps: int  # in 10 seconds' worth
     batch: int = 32
     pixels: bool = True  # learns tokens (N, 64); otherwise floats (N, 1, 8, 8) in [-1, 1]
@@ -78,10 +79,28 @@ def gaussian(net) -> mg.DDPM:
 DIGITS = {
     arm.name: arm
     for arm in (
-        Arm("GPT", gpt, lr=4e-3, steps=230),
-        Arm("masked", masked, lr=4e-3, steps=230),
-        Arm("block", block, lr=4e-3, steps=90),
-        Arm("DDPM", ddpm, lr=6e-3, steps=450, batch=64, pixels=False, weight_decay=0.01),
-        Arm("U-Net", unet, lr=2e-3, steps=260, batch=64, pixels=False, weight_decay=0.01),
+        Arm("GPT", gpt, first_lr=4e-3, lr=4e-3, steps=180),
+        Arm("masked", masked, first_lr=4e-3, lr=4e-3, steps=180),
+        Arm("block", block, first_lr=4e-3, lr=4e-3, steps=70),
+        Arm(
+            "DDPM",
+            ddpm,
+            first_lr=6e-3,
+            lr=6e-3,
+            steps=370,
+            batch=64,
+            pixels=False,
+            weight_decay=0.01,
+        ),
+        Arm(
+            "U-Net",
+            unet,
+            first_lr=2e-3,
+            lr=2e-3,
+            steps=230,
+            batch=64,
+            pixels=False,
+            weight_decay=0.01,
+        ),
     )
 }

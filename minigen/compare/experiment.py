@@ -13,6 +13,7 @@ from numpy import ndarray
 
 import minigen as mg
 from minigen.compare.arms import DIGITS, Arm
+from minigen.course.checkpoints import nearest_label
 
 WARM_UP = 50  # steps
 FALL = 0.2  # of the steps so far: how long the branch is
@@ -35,8 +36,13 @@ def grown(arm: Arm, x: ndarray, sizes: list[int], seed: int, lr: float | None = 
         steps = round(arm.steps * size / 10)
         advance(run, batches, steps - done, lambda p, n=steps - done, d=done: rising(d + p * n, lr))
         branch, done = copy.deepcopy(run), steps
-        advance(branch, batches, max(1, round(FALL * steps)), lambda p: lr * (1 - 0.95 * p))
+        advance(branch, batches, round(FALL * steps), lambda p: lr * (1 - 0.95 * p))
         yield size, branch[0], branch[2]
+
+
+def branch_seconds(size: float) -> float:
+    """Seconds' worth of the branch of a size."""
+    return FALL * size
 
 
 def rising(step: float, lr: float) -> float:
@@ -75,18 +81,27 @@ def measured(arm: Arm, model, data, rng: np.random.Generator) -> dict:
     fixed = np.random.default_rng(0)
     metrics = [mg.evaluate.sample_metrics(x, data.test, data.train, fixed)[0] for x in sets]
     record |= {name: float(np.mean([getattr(m, name) for m in metrics])) for name in KEPT}
-    record["class_entropy"] = float(np.mean([class_entropy(x, data) for x in sets]))
+    record["class_entropy"] = float(np.mean([class_entropy(x) for x in sets]))
     return record
 
 
-def class_entropy(levels: ndarray, data) -> float:
+def class_entropy(levels: ndarray) -> float:
     """Nats of the classes that the nearest training image gives to the samples: at most ln 10."""
-    share = np.bincount(classes(levels, data), minlength=10) / len(levels)
+    share = np.bincount(nearest_label(levels), minlength=10) / len(levels)
     return float(-sum(p * np.log(p) for p in share if p))
 
 
-def classes(levels: ndarray, data) -> ndarray:
-    """The class of the nearest training image, of each of levels (N, 8, 8)."""
-    far = levels.reshape(len(levels), -1).astype(float), data.train.reshape(-1, 64).astype(float)
-    square = (far[0] ** 2).sum(1)[:, None] + (far[1] ** 2).sum(1) - 2 * far[0] @ far[1].T
-    return data.train_labels[square.argmin(axis=1)]
+TRIALS = (0.25, 0.5, 1.0, 2.0, 4.0)  # times the first rate
+VALIDATION = 237  # of the training images, kept out while rates are tried
+TUNING_SEED = 1000  # not used again
+
+
+def tuning(arm: str, lr: float, size: int = 20) -> dict:
+    """Bits (exact, or the bound) of images kept out of the training part, at one learning rate."""
+    arm = DIGITS[arm]
+    train = arm.examples(mg.data.digits().train)
+    rng = np.random.default_rng(TUNING_SEED)
+    for _, model, ema in grown(arm, train[VALIDATION:], [size], TUNING_SEED, lr):
+        with ema.applied():
+            bits = mg.evaluate.bits_per_dim(model, train[:VALIDATION], rng)
+    return {"arm": arm.name, "lr": lr, "bits": bits.value}
