@@ -6,7 +6,8 @@ fall to a twentieth over a further fifth of the steps. So a short run is judged 
 """
 
 import copy
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy import ndarray
@@ -14,6 +15,7 @@ from numpy import ndarray
 import minigen as mg
 from minigen.compare.arms import DIGITS, Arm
 from minigen.course.checkpoints import nearest_label
+from minigen.training import train_step
 
 WARM_UP = 50  # steps
 FALL = 0.2  # of the steps so far: how long the branch is
@@ -24,37 +26,34 @@ KEPT = mg.evaluate.SampleMetrics._fields
 def grown(arm: Arm, x: ndarray, sizes: list[int], seed: int, lr: float | None = None) -> Iterator:
     """(size, model with its averaged values) at each of the `sizes`, in seconds' worth of steps."""
     lr, rng = lr or arm.lr, np.random.default_rng([seed, 20])
-    model, batches = (
-        arm.build(rng),
-        mg.data.batches(x, arm.batch, np.random.default_rng([seed, 21])),
-    )
+    model = arm.build(rng)
     parameters = mg.nn.parameters(model)
     optimizer = mg.AdamW(parameters, lr, betas=(0.9, 0.99), weight_decay=arm.weight_decay)
     run = (model, optimizer, mg.EMA(parameters, 0.995), rng)
+    batches = mg.data.batches(x, arm.batch, np.random.default_rng([seed, 21]))
+    rates = (lr * min(1.0, step / WARM_UP) for step in itertools.count(1))
     done = 0
     for size in sorted(sizes):
         steps = round(arm.steps * size / 10)
-        advance(run, batches, steps - done, lambda p, n=steps - done, d=done: rising(d + p * n, lr))
+        advance(run, batches, itertools.islice(rates, steps - done))
         branch, done = copy.deepcopy(run), steps
-        advance(branch, batches, round(FALL * steps), lambda p: lr * (1 - 0.95 * p))
+        own = mg.data.batches(x, arm.batch, np.random.default_rng([seed, 22, size]))
+        advance(branch, own, np.linspace(lr, lr / 20, round(FALL * steps)))
         yield size, branch[0], branch[2]
+
+
+def advance(run: tuple, batches: Iterator, rates: Iterable[float]) -> None:
+    """A step of training at each of these learning rates."""
+    model, optimizer, ema, rng = run
+    for rate in rates:
+        optimizer.lr = rate
+        train_step(model, next(batches), optimizer, rng, max_norm=1.0)
+        ema.update()
 
 
 def branch_seconds(size: float) -> float:
     """Seconds' worth of the branch of a size."""
     return FALL * size
-
-
-def rising(step: float, lr: float) -> float:
-    return lr * min(1.0, (step + 1) / WARM_UP)
-
-
-def advance(run: tuple, batches, steps: int, learning_rate) -> None:
-    """So many steps of training."""
-    model, optimizer, ema, rng = run
-    settings = {"learning_rate": learning_rate, "max_norm": 1.0, "ema": ema, "progress": False}
-    for _ in mg.train(model, batches, steps, optimizer, rng, **settings):
-        pass
 
 
 # -- cells -----------------------------------------------------------------------------------------
