@@ -108,6 +108,13 @@ def test_rates_are_tried_on_images_kept_out(small):
     assert len(cells) == 5 * len(DIGITS) == len({cell.name for cell in cells})
 
 
+def test_every_arm_is_given_the_best_of_its_five_trials():
+    trials = json.loads((thorough.RESULTS / "tuning.json").read_text("utf-8"))["trials"]
+    for name, arm in DIGITS.items():
+        bits = {trial["lr"]: trial["bits"] for trial in trials if trial["arm"] == name}
+        assert len(bits) == 5 and arm.lr == pytest.approx(min(bits, key=bits.get))
+
+
 def test_an_unknown_claim_is_refused(capsys):
     with pytest.raises(SystemExit):
         thorough.main(["--claims", "C99"])

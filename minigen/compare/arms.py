@@ -18,7 +18,7 @@ import minigen as mg
 
 REFERENCE = "x86_64, AMD EPYC, one thread of OpenBLAS, NumPy 2.4"
 BODY = {"layers": 3, "heads": 4, "width": 64}  # of four arms
-CHAIN = 50  # steps of the Gaussian diffusions
+CHAIN = 50  # steps of both DDPMs; with more, the bound pays for noise finer than a grey level
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Arm:
     name: str
     build: Callable[[Generator], object]
     first_lr: float  # the middle one of its five trials
-    lr: float  # the best of them: see `experiment.tuning`
+    lr: float  # the best of them: results/tuning.json (the U-Net's is the largest that was tried)
     steps: int  # in 10 seconds' worth
     batch: int = 32
     pixels: bool = True  # learns tokens (N, 64); otherwise floats (N, 1, 8, 8) in [-1, 1]
@@ -79,9 +79,9 @@ def gaussian(net) -> mg.DDPM:
 DIGITS = {
     arm.name: arm
     for arm in (
-        Arm("GPT", gpt, first_lr=4e-3, lr=4e-3, steps=180),
+        Arm("GPT", gpt, first_lr=4e-3, lr=8e-3, steps=180),
         Arm("masked", masked, first_lr=4e-3, lr=4e-3, steps=180),
-        Arm("block", block, first_lr=4e-3, lr=4e-3, steps=70),
+        Arm("block", block, first_lr=4e-3, lr=8e-3, steps=70),
         Arm(
             "DDPM",
             ddpm,
@@ -96,7 +96,7 @@ DIGITS = {
             "U-Net",
             unet,
             first_lr=2e-3,
-            lr=2e-3,
+            lr=8e-3,
             steps=230,
             batch=64,
             pixels=False,

@@ -10,7 +10,6 @@ rates come from `--tune`: five trials for every arm, on images kept out of the t
 import json
 import os
 import platform
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,8 @@ from minigen.compare.experiment import TRIALS, branch_seconds
 from minigen.compare.terminal import Parser, say
 from minigen.compare.verdict import verdict
 
-RESULT = "claims.json"  # of one full run, in the folder `results` beside this file
+RESULT = "claims.json"
+RESULTS = Path(__file__).parent / "results"  # what full runs gave, committed
 MEASURING = {"GPT": 15, "masked": 250, "block": 40, "DDPM": 40, "U-Net": 60}  # seconds a cell
 
 
@@ -85,12 +85,6 @@ def said(one: dict) -> str:
     for about, (mean, low, high, word) in one["effects"].items():
         lines.append(f"    {about:44} {mean:+.3f} [{low:+.3f}, {high:+.3f}]  {word}")
     return "\n".join(lines)
-
-
-def measured() -> dict:
-    """The committed result of one full run."""
-    text = resources.files("minigen.compare").joinpath("results", RESULT).read_text("utf-8")
-    return json.loads(text)
 
 
 def main(argv: list[str] | None = None) -> int:
