@@ -31,6 +31,11 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
         "from autoregression to diffusion by the size of a block, with three seeds",
         "dial --sizes 1 8 64 --out runs/dial",
     ),
+    "compare": (
+        "minigen.compare.thorough",
+        "claims about the two families, each measured with five seeds, and its verdict",
+        "compare --claims C5 C6",
+    ),
     "work": (
         "minigen.course.work",
         "copy the lessons to a folder of your own, which nothing overwrites",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.compare import ddim_sweep, head_to_head, measure
+from minigen.compare import arms, ddim_sweep, measure
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_main_job_writes_what_it_promises(run):
     record = json.loads((run / "results.json").read_text(encoding="utf-8"))
     gpt, masked, ddpm = record["models"]
     assert gpt["bits_exact"] and not masked["bits_exact"] and not ddpm["bits_exact"]
-    assert gpt["passes"] == masked["passes"] == 64 and ddpm["passes"] == head_to_head.CHAIN
+    assert gpt["passes"] == masked["passes"] == 64 and ddpm["passes"] == arms.CHAIN
     assert gpt["training_steps"] == len(record["losses"]["gpt"]) and not record["interrupted"]
     for model in (gpt, masked, ddpm):  # what was taken, to the end of the last step
         assert 0.3 <= model["training_seconds"] != 0.3
@@ -67,7 +67,7 @@ def test_what_was_trained_is_kept_with_its_averaged_weights(run):
     pixels = mg.data.digits().test.reshape(-1, 64)
     bits = mg.evaluate.bits_per_dim(mg.load(run / "gpt.npz"), pixels).value
     assert bits == pytest.approx(record["models"][0]["bits"], rel=1e-5)
-    assert mg.load(run / "ddpm.npz").steps == head_to_head.CHAIN
+    assert mg.load(run / "ddpm.npz").steps == arms.CHAIN
     manual = mg.data.python_manual("a-z")
     bits = mg.evaluate.bits_per_dim(mg.load(run / "text.npz"), manual.test).value
     assert bits == pytest.approx(record["text"]["bits_per_character"], rel=1e-5)
@@ -88,7 +88,7 @@ def test_both_families_have_the_same_body():
     rng = np.random.default_rng(0)
     sizes = [
         sum(p.size for p in mg.nn.parameters(model).values())
-        for model in (head_to_head.build_gpt(rng), head_to_head.build_ddpm(rng))
+        for model in (arms.gpt(rng), arms.ddpm(rng))
     ]
     assert abs(sizes[0] / sizes[1] - 1) < 0.05
 

@@ -17,55 +17,22 @@ from pathlib import Path
 import numpy as np
 
 import minigen as mg
-from minigen.compare import terminal
+from minigen.compare import arms, terminal
 from minigen.compare.measure import Result, independent_pixels, measure, real_floor, table
 from minigen.compare.text import Setting, TextRun
 from minigen.training import interrupts
 
-BODY = {"layers": 3, "heads": 4, "width": 64}  # of all networks
-CHAIN = 50  # steps of the diffusion; with more, its bound pays for noise finer than a grey level
-
-
 # -- the contestants -------------------------------------------------------------------------------
 
 
-def build_gpt(rng: np.random.Generator) -> mg.GPT:
-    """p(pixel | pixels before it), row by row."""
-    return mg.GPT(vocab_size=17, context=64, **BODY, rng=rng)
-
-
-def build_masked(rng: np.random.Generator) -> mg.MaskedDiffusion:
-    """The same Transformer without the causal mask: p(hidden pixels | the others), in any order."""
-    return mg.MaskedDiffusion(vocab_size=17, context=64, **BODY, rng=rng)
-
-
-def build_ddpm(rng: np.random.Generator) -> mg.DDPM:
-    """The same Transformer, told the time, over patches of 2 x 2 pixels."""
-    net = mg.networks.PatchTransformer(shape=(1, 8, 8), patch=2, **BODY, rng=rng)
-    return mg.DDPM(net, schedule=mg.schedules.cosine(), steps=CHAIN, predict="velocity", levels=17)
-
-
-def as_pixels(images: np.ndarray) -> np.ndarray:
-    """Levels (N, 8, 8) as tokens (N, 64)."""
-    return images.reshape(len(images), 64).astype(np.int64)
-
-
-def as_signed(images: np.ndarray) -> np.ndarray:
-    """Levels (N, 8, 8) as floats (N, 1, 8, 8) in [-1, 1]."""
-    return mg.data.to_signed(images)[:, None]
-
-
 @dataclass
-class Arm:
+class Contestant:
     """One contestant: how it is built, what it learns from, and, once trained, what came of it."""
 
     name: str
     walk: str  # the title of its walk
-    build: Callable[[np.random.Generator], object]
-    examples: Callable[[np.ndarray], np.ndarray]  # levels (N, 8, 8) -> what the model learns
-    to_levels: Callable[[np.ndarray], np.ndarray]  # its samples -> levels (N, 8, 8)
+    kind: arms.Arm  # how it is built, what it learns from, what its samples mean
     passes: int  # of the network, for one sample
-    batch: int
     recipe: dict  # of `mg.fit`
     model: object = None
     ema: mg.EMA | None = None
@@ -78,8 +45,8 @@ class Arm:
 
     def train(self, images: np.ndarray, seconds: float, rng: np.random.Generator) -> None:
         """For so many seconds. Ctrl-C: what was learned stays, then KeyboardInterrupt."""
-        model = self.build(rng)
-        batches = mg.data.batches(self.examples(images), self.batch, rng)
+        model = self.kind.build(rng)
+        batches = mg.data.batches(self.kind.examples(images), self.kind.batch, rng)
         begin = time.perf_counter()
         with interrupts() as interrupt:
             recipe = {"seconds": seconds, "decay": 0.995, **self.recipe}
@@ -89,29 +56,16 @@ class Arm:
             raise KeyboardInterrupt
 
 
-def arms() -> list[Arm]:
-    """The contestants, untrained."""
-
-    def from_pixels(x):
-        return x.reshape(-1, 8, 8).astype(np.uint8)
-
-    def from_signed(x):
-        return mg.data.to_levels(x)[:, 0]
-
+def contestants() -> list[Contestant]:
+    """Three with the same body, untrained; their rates are for the seconds of this command."""
+    gpt, masked, ddpm = (arms.DIGITS[name] for name in ("GPT", "masked", "DDPM"))
     return [
-        Arm(
-            "GPT", "autoregressive: GPT", build_gpt, as_pixels, from_pixels, passes=64,
-            batch=32, recipe={"lr": 4e-3, "weight_decay": 0.5},
+        Contestant("GPT", "autoregressive: GPT", gpt, 64, {"lr": 4e-3, "weight_decay": 0.5}),
+        Contestant(
+            "Masked", "between: masked diffusion", masked, 64, {"lr": 4e-3, "weight_decay": 0.1}
         ),
-        Arm(
-            "Masked", "between: masked diffusion", build_masked, as_pixels, from_pixels, passes=64,
-            batch=32, recipe={"lr": 4e-3, "weight_decay": 0.1},
-        ),
-        Arm(
-            "DDPM", "diffusion: DDPM", build_ddpm, as_signed, from_signed, passes=CHAIN,
-            batch=64, recipe={"lr": 6e-3, "weight_decay": 0.01},
-        ),
-    ]  # fmt: skip
+        Contestant("DDPM", "diffusion: DDPM", ddpm, arms.CHAIN, {"lr": 6e-3, "weight_decay": 0.01}),
+    ]
 
 
 # -- the run ---------------------------------------------------------------------------------------
@@ -123,7 +77,7 @@ class Run:
 
     seed: int
     began: float = field(default_factory=time.perf_counter)
-    arms: list[Arm] = field(default_factory=arms)
+    arms: list[Contestant] = field(default_factory=contestants)
     results: list[Result] = field(default_factory=list)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     pictures: dict[str, Callable[[Path], object]] = field(default_factory=dict)  # what writes each

@@ -35,17 +35,17 @@ class Result:
 def measure(arm, digits: mg.data.Digits, rng, begin: Callable) -> tuple[Result, np.ndarray]:
     """Likelihood on the test images, then seconds and sample metrics of SAMPLES draws.
 
-    The arm says what its model is given and what its samples mean (`head_to_head.Arm`); `begin`
+    `arm` is a `head_to_head.Contestant`, whose kind says what its model is given; `begin`
     announces each part.
     """
     model = arm.model
     begin(f"{arm.name}, likelihood")
-    bits = mg.evaluate.bits_per_dim(model, arm.examples(digits.test), rng)
+    bits = mg.evaluate.bits_per_dim(model, arm.kind.examples(digits.test), rng)
     begin(f"{arm.name}, {SAMPLES} samples")
     drawn, batched = timed(lambda: model.sample(SAMPLES, rng))
     _, single = timed(lambda: model.sample(1, rng))
     begin(f"{arm.name}, sample metrics")
-    samples = arm.to_levels(drawn)
+    samples = arm.kind.levels(drawn)
     metrics, _ = mg.evaluate.sample_metrics(samples, digits.test, digits.train, fixed())
     result = Result(
         arm.name,
