@@ -219,9 +219,7 @@ EXERCISES = (
         "12.average_target",
         "The average target of denoising score matching",
         reference=average_target,
-        alternatives=(
-            average_target_by_loops, average_target_by_odds, lambda *a: target_trial(*a),
-        ),  # fmt: skip
+        alternatives=(average_target_by_loops, average_target_by_odds, lambda *a: target_trial(*a)),
         wrong=(
             (
                 lambda *a: target_trial(*a, prior=lambda w: 0 * w),
@@ -410,14 +408,8 @@ EXERCISES = (
                 lambda *a: langevin(*a)[-1],
                 "This is the right last state. Asked for are all of them, with the start.",
             ),
-            (
-                lambda *a: langevin(*a)[:-1],
-                "The last state is missing: K steps make K + 1 states.",
-            ),
-            (
-                lambda *a: langevin(*a)[::-1],
-                "The right walk, backwards: path[0] is `start`.",
-            ),
+            (lambda *a: langevin(*a)[:-1], "The last state is missing: K steps make K + 1 states."),
+            (lambda *a: langevin(*a)[::-1], "The right walk, backwards: path[0] is `start`."),
         ),
         hints=(
             "x of variance 1 becomes x - h x + c z, z standard normal and independent. What is its "
@@ -438,9 +430,7 @@ EXERCISES = (
         "12.density_rate",
         "The density that a crowd carries",
         reference=density_rate,
-        alternatives=(
-            density_rate_in_one_batch, density_rate_by_trace, lambda *a: rate_trial(*a),
-        ),  # fmt: skip
+        alternatives=(density_rate_in_one_batch, density_rate_by_trace, lambda *a: rate_trial(*a)),
         wrong=(
             (
                 lambda *a: rate_trial(*a, sign=1.0),
@@ -513,10 +503,7 @@ EXERCISES = (
                 lambda velocity, x, h: -velocity(x).sum(axis=1),
                 "This is the velocity itself. If all move alike, does the density change?",
             ),
-            (
-                lambda *a: 1 / rate_trial(*a),
-                "One over what is asked for.",
-            ),
+            (lambda *a: 1 / rate_trial(*a), "One over what is asked for."),
             (
                 lambda *a: np.exp(rate_trial(*a)),
                 "This is the factor of the density in one unit of time, if the rate stayed. Asked "
@@ -548,10 +535,7 @@ EXERCISES = (
         wrong=(
             ("423", "Two of the bugs make the crowd wider, one much more. Is one seen in C?"),
             ("124", "Two runs leave the dotted line at once. Which of them grows without end?"),
-            (
-                "321",
-                "One walk ends too wide, not too narrow. Would too strong a pull do that?",
-            ),
+            ("321", "One walk ends too wide, not too narrow. Would too strong a pull do that?"),
             (
                 "431",
                 "One curve keeps to the dotted line for most of the walk. Would a pull that is "
