@@ -328,7 +328,7 @@ def linear(x, weight, bias=None):
 
 def _rows(x):
     """(..., C) -> (rows, C)."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 @op

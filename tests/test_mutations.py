@@ -100,7 +100,7 @@ MISTAKES = [
     ("layer_norm", "d = g * scale", "d = g * 1"),
     ("attention", "        d *= weights\n", ""),
     ("attention", "        d -= (gy @ ones(D, y.dtype))[..., None]\n", ""),
-    ("attention", "        d *= D**-0.5\n", ""),
+    ("attention", "        d_q *= D**-0.5\n", ""),
     ("attention", "np.matmul(d.swapaxes(-1, -2), q, out=d_k)", "np.matmul(d, q, out=d_k)"),
     (
         "attention",

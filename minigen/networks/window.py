@@ -49,7 +49,10 @@ class Window:
             if not cache or start != held:
                 caches, held = self.network.new_caches(batch), start
             seen = caches[0].seen
-            mask = block_mask(end - start, self.block_size, seen)
+            if (end - start - 1) // self.block_size == seen // self.block_size:
+                mask = None  # all that is new is in the last block, and may look everywhere
+            else:
+                mask = block_mask(end - start, self.block_size, seen)
             with no_grad():
                 logits = self.network(x[:, start + seen : end], mask, caches=caches).data
             for one in caches:
