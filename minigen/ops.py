@@ -292,7 +292,8 @@ def _indices(name, indices, size):
     indices = np.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected integers")
-    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+    # one comparison for both ends: without its sign, a negative number is a huge one
+    if indices.size and np.maximum.reduce(indices.astype(np.uint64), axis=None) >= size:
         raise IndexError(f"{name}: {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
     return indices
 
@@ -319,7 +320,7 @@ def linear(x, weight, bias=None):
     if bias is not None:
         y += bias
     return (
-        y.reshape(*x.shape[:-1], len(weight)),
+        y.reshape(x.shape[:-1] + weight.shape[:1]),
         lambda g: (_rows(g) @ weight).reshape(x.shape),
         lambda g: (rows.T @ _rows(g)).T,  # column by column, as the weight lies in memory
         lambda g: ones(len(rows), g.dtype) @ _rows(g),
@@ -418,10 +419,10 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     for parameter in (weight, bias):
         if parameter is not None and parameter.shape != (C,):
             raise ValueError(f"weight and bias are ({C},), as the last axis")
-    rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
+    rows, average = _rows(x), ones((C, 1), x.dtype, 1 / (C or 1))
     z = rows - rows[:, :1]  # so that a row far from 0 loses no digits in its mean
-    z -= z.dot(average)[:, None]
-    deviation = np.sqrt((z * z).dot(average) + eps)[:, None]
+    z -= z.dot(average)
+    deviation = np.sqrt((z * z).dot(average) + eps)
     z /= deviation
     scale = ones(C, x.dtype) if weight is None else weight
     y = z * scale if bias is None else z * scale + bias
@@ -430,8 +431,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         g, over_rows = _rows(g), ones(len(rows), g.dtype)
         gz = g * z
         d = g * scale  # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
-        d -= (d @ average)[:, None]
-        d -= z * (gz @ (scale * average))[:, None]
+        d -= d.dot(average)
+        d -= z * gz.dot(scale[:, None] * average)
         d /= deviation
         return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 

@@ -242,7 +242,7 @@ def op(function: Callable, joint: bool = False) -> Callable:
         silent = _is_silent()
         arrays, dtype, lent = _admit(name, args, silent)
         try:
-            returned = function(*arrays, **settings) if settings else function(*arrays)
+            returned = function(*arrays, **settings)
         except (ValueError, IndexError, ZeroDivisionError) as error:
             raise _named(error, name, arrays) from None
         value = returned[0]
@@ -336,8 +336,7 @@ def _admit_one(name, x, dtype: np.dtype | None, lent: list | None):
 
 def _may_be_of(value: np.ndarray, lent: list) -> bool:
     """Whether writing to one of the lent arrays might change the value."""
-    owns_memory = value.base is None
-    if owns_memory:
+    if value.base is None:  # it owns its memory: the usual case, for which this is faster
         return any(value is array for array in lent)
     return any(np.may_share_memory(value, array) for array in lent)
 
@@ -406,12 +405,12 @@ def _fit(d, parent: Node, name: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=100)
-def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
-    """n times one number: `ones @ x` adds up the rows of x, `x @ ones` its columns.
+def ones(shape: int | tuple, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
+    """One number n times: `ones @ x` adds up the rows of x, `x @ ones` its columns.
 
     Faster than `x.sum`. With times = 1 / n it averages.
     """
-    return read_only(np.full(n, times, dtype))
+    return read_only(np.full(shape, times, dtype))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
