@@ -204,12 +204,11 @@ class Attention:
         self, x, mask: ndarray | None = None, cache: KeyValueCache | None = None
     ) -> Tensor:
         qkv = self.qkv(x)
-        new = qkv.shape[1]
         if cache is not None:
             if qkv.requires_grad:  # what stands in a cache has no history to send gradients through
                 raise RuntimeError("Attention: a cache has no gradients; use it within no_grad()")
             qkv = cache.extend(qkv.data)
-        return self.out(ops.attention(qkv, self.heads, mask, new))
+        return self.out(ops.attention(qkv, self.heads, mask, x.shape[1]))
 
     def weights(self, x, mask: ndarray | None = None) -> ndarray:
         """Who looks at whom: (B, H, L, L), rows sum to 1."""

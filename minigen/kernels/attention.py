@@ -7,6 +7,8 @@ import numpy as np
 
 from minigen.tensor import ones, op, read_only
 
+SHORT = 16
+
 
 def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = None) -> np.ndarray:
     """softmax(q k^T / sqrt(D)), arguments as for `attention` -> (B, H, Q, L)."""
@@ -16,7 +18,7 @@ def attention_weights(qkv: np.ndarray, heads: int, mask: np.ndarray | None = Non
 
 def _weights(q, k, mask):
     """softmax(q k^T): q is scaled already, which has fewer numbers than the scores."""
-    weights = q @ k.swapaxes(-1, -2)  # (B, H, Q, L)
+    weights = _pairs(q, k)  # (B, H, Q, L)
     if mask is not None:
         weights += mask if mask.dtype.kind == "f" else additive_mask(mask)
     weights -= np.maximum.reduce(weights, axis=-1, keepdims=True)
@@ -25,13 +27,27 @@ def _weights(q, k, mask):
     return weights
 
 
+def _pairs(x, y):
+    """x y^T, (B, H, Q, D) and (B, H, L, D) -> (B, H, Q, L).
+
+    Column by column in memory, unless columns are short: what follows is done for every row, and
+    NumPy does it to many rows at once, up to ten times faster than to one after the other.
+    """
+    if x.shape[-2] < SHORT:
+        return x @ y.swapaxes(-1, -2)
+    by_column = y @ x.swapaxes(-1, -2)
+    return by_column.swapaxes(-1, -2)
+
+
 def additive_mask(mask: np.ndarray) -> np.ndarray:
     """What to add to the scores: 0 where mask is True, else -inf; read-only, float32."""
     if mask.dtype != bool or not mask.any(axis=-1).all():
         raise ValueError(
             "mask holds True where a query may look, and lets every query look somewhere"
         )
-    return read_only(np.where(mask, np.float32(0), np.float32(-np.inf)))
+    added = np.where(mask, np.float32(0), np.float32(-np.inf))
+    by_column = np.ascontiguousarray(added.swapaxes(-1, -2))  # as the scores: see `_pairs`
+    return read_only(by_column).swapaxes(-1, -2)
 
 
 @op
@@ -58,7 +74,7 @@ def attention(qkv, heads, mask=None, queries=None):
         g_heads = _split(g, heads)
         np.matmul(weights.swapaxes(-1, -2), g_heads, out=d_v)
         # d, by the weights; next by the scores: w (d - <d, w>), where <d, w> = <g, y>
-        d = g_heads @ v.swapaxes(-1, -2)
+        d = _pairs(g_heads, v)
         gy = _split(g * y, heads)
         d -= (gy @ ones(D, y.dtype))[..., None]
         d *= weights

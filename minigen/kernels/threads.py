@@ -2,13 +2,14 @@
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 
 THREADS = 1
 SAID_BY = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")  # what OpenBLAS reads
-SETTERS = ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_")  # in NumPy's wheels
+SETTER = "scipy_openblas_set_num_threads64_"  # its name in NumPy's wheels
 
 
 def limit_threads() -> bool:
@@ -23,11 +24,10 @@ def limit_threads() -> bool:
     if os.environ.get("MINIGEN_LIMIT_THREADS") == "0" or any(map(os.environ.get, SAID_BY)):
         return False
     package = Path(np.__file__).parent
-    places = (package.with_name("numpy.libs"), package / ".dylibs")  # Linux and Windows, macOS
-    for file in (file for place in places for file in place.glob("*openblas*")):
+    where = "numpy/.dylibs" if sys.platform == "darwin" else "numpy.libs"
+    for file in package.parent.glob(f"{where}/*openblas*"):
         library = ctypes.CDLL(str(file))  # loaded already: this gives the same one
-        for name in SETTERS:
-            if setter := getattr(library, name, None):
-                setter(THREADS)
-                return True
+        if setter := getattr(library, SETTER, None):
+            setter(THREADS)
+            return True
     return False
