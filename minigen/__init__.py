@@ -8,9 +8,11 @@ import difflib
 import importlib
 
 from minigen.kernels.memory import keep_freed_memory
+from minigen.kernels.threads import limit_threads
 from minigen.tensor import Tensor, no_grad
 
 keep_freed_memory()  # before anything large is allocated; there: what it does, how to switch it off
+limit_threads()  # likewise
 
 from minigen import (
     data,

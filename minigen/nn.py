@@ -185,7 +185,8 @@ class KeyValueCache:
 class Attention:
     """Multi-head self-attention (B, L, C) -> (B, L, C).
 
-    mask (..., L, L) is True where a position may look.
+    mask (..., L, L) is True where a position may look (None: everywhere). With a cache, x holds the
+    new positions, and the mask has a row for each of them, a column for each one seen or new.
     """
 
     __repr__ = describe
@@ -207,7 +208,7 @@ class Attention:
             if qkv.requires_grad:  # what stands in a cache has no history to send gradients through
                 raise RuntimeError("Attention: a cache has no gradients; use it within no_grad()")
             qkv = cache.extend(qkv.data)
-        return self.out(ops.attention(qkv, self.heads, mask))
+        return self.out(ops.attention(qkv, self.heads, mask, x.shape[1]))
 
     def weights(self, x, mask: ndarray | None = None) -> ndarray:
         """Who looks at whom: (B, H, L, L), rows sum to 1."""

@@ -120,11 +120,29 @@ def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016).
 
     x s with s = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x^3); s' = 2 s (1 - s) u'.
+    In place, line by line: on the widest arrays of a Transformer that saves a quarter.
     """
     c = math.sqrt(2 / math.pi)
-    s = np.tanh(x * (x * x * (0.044715 * c) + c)) * 0.5 + 0.5
+    u = x * x
+    u *= 0.044715 * c
+    u += c
+    u *= x
+    s = np.tanh(u)
+    s *= 0.5
+    s += 0.5
     y = x * s
-    return y, lambda g: g * (s + (1 - s) * y * (x * x * (6 * 0.044715 * c) + 2 * c))
+
+    def vjp(g):  # s + x s'
+        d = x * x
+        d *= 6 * 0.044715 * c
+        d += 2 * c  # 2 u'
+        d *= y
+        d *= 1 - s
+        d += s
+        d *= g
+        return d
+
+    return y, vjp
 
 
 def _sigmoid(x):
@@ -292,7 +310,7 @@ def _indices(name, indices, size):
     indices = np.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected integers")
-    if indices.size and not (indices.min() >= 0 and indices.max() < size):
+    if (indices.astype(np.uint64) >= size).any():  # without a sign, a negative number is huge
         raise IndexError(f"{name}: {indices.min()} to {indices.max()}, expected 0 to {size - 1}")
     return indices
 
@@ -319,7 +337,7 @@ def linear(x, weight, bias=None):
     if bias is not None:
         y += bias
     return (
-        y.reshape(*x.shape[:-1], len(weight)),
+        y.reshape(x.shape[:-1] + weight.shape[:1]),
         lambda g: (_rows(g) @ weight).reshape(x.shape),
         lambda g: (rows.T @ _rows(g)).T,  # column by column, as the weight lies in memory
         lambda g: ones(len(rows), g.dtype) @ _rows(g),
@@ -328,7 +346,7 @@ def linear(x, weight, bias=None):
 
 def _rows(x):
     """(..., C) -> (rows, C)."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 @op
@@ -418,10 +436,10 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     for parameter in (weight, bias):
         if parameter is not None and parameter.shape != (C,):
             raise ValueError(f"weight and bias are ({C},), as the last axis")
-    rows, average = _rows(x), ones(C, x.dtype, 1 / (C or 1))
+    rows, average = _rows(x), ones((C, 1), x.dtype, 1 / (C or 1))
     z = rows - rows[:, :1]  # so that a row far from 0 loses no digits in its mean
-    z -= z.dot(average)[:, None]
-    deviation = np.sqrt((z * z).dot(average) + eps)[:, None]
+    z -= z.dot(average)
+    deviation = np.sqrt((z * z).dot(average) + eps)
     z /= deviation
     scale = ones(C, x.dtype) if weight is None else weight
     y = z * scale if bias is None else z * scale + bias
@@ -430,8 +448,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         g, over_rows = _rows(g), ones(len(rows), g.dtype)
         gz = g * z
         d = g * scale  # with h = g * weight: (h - mean(h) - z mean(h z)) / deviation
-        d -= (d @ average)[:, None]
-        d -= z * (gz @ (scale * average))[:, None]
+        d -= d.dot(average)
+        d -= z * gz.dot(scale[:, None] * average)
         d /= deviation
         return d.reshape(x.shape), None, over_rows @ gz, over_rows @ g
 

@@ -239,24 +239,28 @@ def op(function: Callable, joint: bool = False) -> Callable:
     def apply(*args, **settings):
         if settings:
             args, settings = _arrays_by_place(signature, args, settings)
-        arrays, nodes, dtype, lent = _admit(name, args)
+        silent = _is_silent()
+        arrays, dtype, lent = _admit(name, args, silent)
         try:
-            returned = function(*arrays, **settings) if settings else function(*arrays)
+            returned = function(*arrays, **settings)
         except (ValueError, IndexError, ZeroDivisionError) as error:
             raise _named(error, name, arrays) from None
-        value, rules = returned[0], returned[1:]
+        value = returned[0]
         if type(value) is not ndarray or value.dtype is not dtype:
             value = _floats(name, value, dtype)
-        if lent and any(np.may_share_memory(value, array) for array in lent):
+        if lent and _may_be_of(value, lent):
             value = value.copy()
         value.setflags(False)  # nobody writes to it (write=False, by name, takes 100 ns more)
         result = new(Tensor)
         result._data = value
         result.node = None
-        if nodes:
-            if len(rules) != len(nodes) or None in rules:
-                _refuse_lost_gradients(name, signature.parameters, nodes, rules)
-            result.node = Node(name, nodes, rules[0] if joint else rules, value.shape, dtype)
+        if not silent:
+            nodes = [x.node if type(x) is Tensor else None for x in args]
+            if any(nodes):
+                rules = returned[1:]
+                if len(rules) != len(nodes) or None in rules:
+                    _refuse_lost_gradients(name, signature.parameters, nodes, rules)
+                result.node = Node(name, nodes, rules[0] if joint else rules, value.shape, dtype)
         return result
 
     return apply
@@ -289,36 +293,27 @@ def _arrays_by_place(signature, args, settings):
     return args, settings
 
 
-def _admit(name, args):
+def _admit(name, args, silent: bool):
     """What an op may compute with, and its rules may keep: arrays of one float dtype.
 
-    Returns them, one Node an argument (none if nothing is recorded), the dtype, and what is lent:
-    without a graph we do not copy the caller's arrays, which may be written to later; a result
-    that is a view of one is copied instead.
+    Returns them, the dtype, and what is lent: where nothing is recorded we do not copy the caller's
+    arrays, which may be written to later; a result that is a view of one is copied instead.
     """
-    arrays, nodes, dtype, plain, recorded = [], [], None, True, False
+    arrays, dtype, plain = [], None, True
     for x in args:  # runs for every op: what it does not need for numbers, it does not do
         if type(x) is Tensor:
-            array, node = x._data, x.node
-            arrays.append(array)
-            nodes.append(node)
-            if node is not None:
-                recorded = True
+            x = x._data
             if dtype is None:
-                dtype = array.dtype
-            elif array.dtype is not dtype:  # two kinds of floats: the wider one for all
-                dtype, plain = np.promote_types(array.dtype, dtype), False
-        else:
-            arrays.append(x)
-            nodes.append(None)
-            if type(x) not in _PLAIN:
-                plain = False
-    lent = None
-    if _is_silent():
-        recorded, lent = False, []
+                dtype = x.dtype
+            elif x.dtype is not dtype:  # two kinds of floats: the wider one for all
+                dtype, plain = np.promote_types(x.dtype, dtype), False
+        elif type(x) not in _PLAIN:
+            plain = False
+        arrays.append(x)
+    lent = [] if silent else None
     if not plain:
         arrays = [_admit_one(name, x, dtype, lent) for x in args]
-    return arrays, nodes if recorded else (), dtype, lent
+    return arrays, dtype, lent
 
 
 def _admit_one(name, x, dtype: np.dtype | None, lent: list | None):
@@ -337,6 +332,13 @@ def _admit_one(name, x, dtype: np.dtype | None, lent: list | None):
             return read_only(x.copy())
         lent.append(x)
     return x
+
+
+def _may_be_of(value: np.ndarray, lent: list) -> bool:
+    """Whether writing to one of the lent arrays might change the value."""
+    if value.base is None:  # it owns its memory: the usual case, for which this is faster
+        return any(value is array for array in lent)
+    return any(np.may_share_memory(value, array) for array in lent)
 
 
 def _named(error, name, arrays) -> Exception:
@@ -403,12 +405,12 @@ def _fit(d, parent: Node, name: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=100)
-def ones(n: int, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
-    """n times one number: `ones @ x` adds up the rows of x, `x @ ones` its columns.
+def ones(shape: int | tuple, dtype: np.dtype, times: float = 1.0) -> np.ndarray:
+    """One number n times: `ones @ x` adds up the rows of x, `x @ ones` its columns.
 
     Faster than `x.sum`. With times = 1 / n it averages.
     """
-    return read_only(np.full(n, times, dtype))
+    return read_only(np.full(shape, times, dtype))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

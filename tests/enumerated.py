@@ -35,8 +35,9 @@ class World:
 
     def __call__(self, x, mask=None, positions=None, caches=None) -> Tensor:
         """A perfect network: every position knows exactly what its row of the mask allows."""
-        if mask is None:
-            return Tensor(self.conditionals(x))
+        if mask is None:  # all may look at all that is there; what follows is not known
+            follows = np.full((len(x), self.length - x.shape[1]), self.vocab_size)
+            return Tensor(self.conditionals(np.hstack([x, follows]))[:, : x.shape[1]])
         positions = np.arange(x.shape[1]) if positions is None else positions
         logits = np.empty((*x.shape, self.vocab_size))
         for i, looks in enumerate(mask):

@@ -25,7 +25,7 @@ def test_nothing_else_is_listed():
         for name, value in vars(mg).items()
         if getattr(value, "__module__", "").startswith("minigen") and not name.startswith("_")
     }
-    assert imported - set(dir(mg)) == {"keep_freed_memory"}  # called there
+    assert imported - set(dir(mg)) == {"keep_freed_memory", "limit_threads"}  # called there
     assert not set(dir(mg)) & {"importlib", "difflib", "tensor", "training", "checkpoints"}
 
 

@@ -230,6 +230,23 @@ def test_a_mask_may_be_what_is_added_to_the_scores():
     )
 
 
+def test_the_last_positions_ask():
+    """With `queries` and no mask they look everywhere; as many rows of a mask say the same."""
+    qkv = mg.Tensor(np.random.default_rng(0).standard_normal((2, 4, 12)))
+    whole = ops.attention(qkv, 2)
+    for queries in (0, 1, 3, 4):
+        last = ops.attention(qkv, 2, queries=queries).data
+        np.testing.assert_allclose(last, whole.data[:, 4 - queries :], rtol=1e-6)
+        masked = ops.attention(qkv, 2, np.ones((queries, 4), bool), queries).data
+        np.testing.assert_array_equal(last, masked)
+    check_gradients(
+        lambda x: ops.attention(x, 2, queries=2), qkv.data, rng=np.random.default_rng(0)
+    )
+    for mask, queries in ((None, 5), (np.ones((4, 4), bool), 1)):
+        with pytest.raises(ValueError, match="attention: mask is"):
+            ops.attention(qkv, 2, mask, queries)
+
+
 def test_causal_attention_depends_on_the_past_only():
     mask = np.tril(np.ones((3, 3), bool))
     matrix = dependency_matrix(

@@ -23,7 +23,7 @@ import pytest
 import minigen as mg
 from minigen import ops, tensor
 from minigen.gradients import check_gradients
-from minigen.kernels import memory
+from minigen.kernels import memory, threads
 from minigen.tensor import joint_op, op
 
 F32 = np.float32
@@ -819,6 +819,50 @@ def test_freed_memory_can_be_left_to_the_system(monkeypatch):
     monkeypatch.delenv("MINIGEN_KEEP_MEMORY")
     monkeypatch.setattr(sys, "platform", "darwin")
     assert memory.keep_freed_memory() is False
+
+
+THREADS_NOW = """
+import ctypes, pathlib
+import numpy, minigen
+package = pathlib.Path(numpy.__file__).parent
+for place in (package.with_name("numpy.libs"), package / ".dylibs"):
+    for file in place.glob("*openblas*"):
+        print(ctypes.CDLL(str(file)).scipy_openblas_get_num_threads64_())
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, [threads.THREADS]),
+        ({"OPENBLAS_NUM_THREADS": "2"}, [2]),
+        ({"OMP_NUM_THREADS": "2"}, [2]),
+        ({"MINIGEN_LIMIT_THREADS": "0"}, [os.cpu_count()]),
+    ],
+    ids=str,
+)
+def test_how_many_threads_a_product_uses(said, expected):
+    """A process of its own, with NumPy's wheel: what the user says goes first."""
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("OpenBLAS takes no more threads than there are cores")
+    silent = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS_NOW],
+        env=silent | {"PYTHONPATH": str(Path(__file__).parents[1])} | said,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    if not done.stdout:
+        pytest.skip("this NumPy has no OpenBLAS of its own")
+    assert [int(n) for n in done.stdout.split()] == expected
+
+
+def test_another_library_than_openblas_is_left_alone(monkeypatch, tmp_path):
+    for name in threads.SAID_BY:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads.np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
+    assert threads.limit_threads() is False
 
 
 def test_import_is_quick():

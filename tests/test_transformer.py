@@ -84,6 +84,15 @@ def test_cached_tokens_give_the_logits_of_all_at_once():
     np.testing.assert_allclose(np.concatenate(steps, axis=1), together, atol=1e-5)
 
 
+def test_one_token_after_a_cache_needs_no_mask():
+    net, tokens = of_tokens(), generator().integers(0, 7, (3, 6))
+    caches = net.new_caches(3)
+    with no_grad():
+        steps = [net(tokens[:, i : i + 1], caches=caches).data for i in range(6)]
+    together = net(tokens, causal_mask(6)).data
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), together, atol=1e-5)
+
+
 def test_positions_are_where_the_caller_says():
     net, tokens = of_tokens(), generator().integers(0, 7, (2, 4))
     order = np.array([3, 0, 5, 1])

@@ -38,8 +38,8 @@ class Window:
 
         start: first column of the window in which column end - 1 stands. seen: how many columns
         from there on are in the cache. settled: columns of x before it will not change, so their
-        keys and values stay. Where the window has just moved, and always without `cache`, seen is
-        0: all of the window is read again.
+        keys and values stay. One block ends at `settled`, one at `end`. Where the window has just
+        moved, and always without `cache`, seen is 0: all of the window is read again.
         """
         caches, held = None, None  # held: start of the window that the caches belong to
 
@@ -49,7 +49,9 @@ class Window:
             if not cache or start != held:
                 caches, held = self.network.new_caches(batch), start
             seen = caches[0].seen
-            mask = block_mask(end - start, self.block_size, seen)
+            mask = None  # the last block may look everywhere
+            if end - start - seen > self.block_size:
+                mask = block_mask(end - start, self.block_size, seen)
             with no_grad():
                 logits = self.network(x[:, start + seen : end], mask, caches=caches).data
             for one in caches:

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W5kv", "W6", "W7")
-TRAINING = WORKLOADS[:4]
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W5kv", "W6", "W7", "W8")
+TRAINING = ("W1", "W2", "W3", "W4", "W8")
 COLUMNS = ("minigen", "torch", "autograd", "products")
 PAUSE = 0.2  # seconds before a measurement: threads of the one before still spin for a while
 

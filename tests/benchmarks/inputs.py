@@ -2,7 +2,7 @@
 
 W1 noise-prediction MLP on points, W2 GPT (nanoGPT's CPU setting), W3 convolutional denoiser, W4
 patch Transformer denoiser, W5 and W5kv sampling of 256 tokens without and with a cache, W6 sampling
-with W3, W7 cost of one small op.
+with W3, W7 cost of one small op, W8 a smaller GPT.
 """
 
 import numpy as np
@@ -53,12 +53,20 @@ def mlp():
     return weights, noisy(rng, 512, 2)
 
 
-def gpt(context=64):
+W2 = {"vocab_size": 65, "context": 64, "layers": 4, "width": 128, "batch": 12}
+W5KV = W2 | {"context": 256}
+W8 = {"vocab_size": 27, "context": 48, "layers": 3, "width": 96, "batch": 16}
+
+
+def gpt(vocab_size, context, layers, width, batch):
     rng = np.random.default_rng(2)
-    weights = {"tokens.weight": 0.02 * rng.standard_normal((65, 128)).astype(np.float32)}
-    weights |= {"positions.weight": 0.02 * rng.standard_normal((context, 128)).astype(np.float32)}
-    tokens = rng.integers(0, 65, (BATCHES, 12, 65))
-    return weights | blocks(rng, 4, 128), [(x[:, :-1], x[:, 1:]) for x in tokens]
+    tables = {"tokens.weight": vocab_size, "positions.weight": context}
+    weights = {
+        name: 0.02 * rng.standard_normal((rows, width)).astype(np.float32)
+        for name, rows in tables.items()
+    }
+    tokens = rng.integers(0, vocab_size, (BATCHES, batch, context + 1))
+    return weights | blocks(rng, layers, width), [(x[:, :-1], x[:, 1:]) for x in tokens]
 
 
 def convolutional():

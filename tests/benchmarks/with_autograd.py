@@ -90,7 +90,7 @@ def W2():
         log_p = h - np.log(np.sum(np.exp(h), axis=-1, keepdims=True))
         return -np.mean(log_p[np.arange(len(x))[:, None], np.arange(64), y])
 
-    return trainer(loss, *inputs.gpt(), inputs.GPT_BETAS, inputs.GPT_DECAY)
+    return trainer(loss, *inputs.gpt(**inputs.W2), inputs.GPT_BETAS, inputs.GPT_DECAY)
 
 
 def convolve(x, weight, bias, stride=1):

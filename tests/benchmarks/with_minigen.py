@@ -38,15 +38,14 @@ def W1():
     return trainer(model, denoising, batches, mg.Adam(nn.parameters(model), inputs.LR))
 
 
-def language_model(context=64):
-    weights, batches = inputs.gpt(context)
-    return loaded(
-        TokenTransformer(65, context, 4, 4, 128, rng=np.random.default_rng(0)), weights
-    ), batches
+def language_model(size=inputs.W2):
+    weights, batches = inputs.gpt(**size)
+    sizes = (size["vocab_size"], size["context"], size["layers"], 4, size["width"])
+    return loaded(TokenTransformer(*sizes, rng=np.random.default_rng(0)), weights), batches
 
 
-def W2():
-    model, batches = language_model()
+def W2(size=inputs.W2):
+    model, batches = language_model(size)
     optimizer = mg.AdamW(
         nn.parameters(model), inputs.LR, inputs.GPT_BETAS, weight_decay=inputs.GPT_DECAY
     )
@@ -110,13 +109,13 @@ def W5():
 
 
 def W5kv():
-    model, _ = language_model(256)
+    model, _ = language_model(inputs.W5KV)
 
     def generate():
         caches, token, total = model.new_caches(1), np.zeros((1, 1), np.int64), 0
         with mg.no_grad():
-            for i in range(256):
-                logits = model(token, causal_mask(i + 1, start=i), caches=caches).data[:, -1]
+            for _ in range(256):  # one new token may look at all that is cached: no mask
+                logits = model(token, caches=caches).data[:, -1]
                 token = logits.argmax(axis=1)[:, None]
                 total += token.item()
         return float(total)
@@ -150,3 +149,7 @@ def W7():
         return loss.item()
 
     return chain
+
+
+def W8():
+    return W2(inputs.W8)

@@ -60,3 +60,7 @@ def W3():
 
 def W4():
     return transformer(3, 96, 128, 16, 4, [(128 * 16, 4, 96), (128 * 16, 96, 4)])
+
+
+def W8():
+    return transformer(3, 96, 16, 48, 4, [(16 * 48, 96, 27)])

@@ -107,12 +107,12 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, context):
+    def __init__(self, vocab_size, context, layers, width, batch):
         super().__init__()
-        self.tokens = nn.Embedding(65, 128)
-        self.positions = nn.Embedding(context, 128)
-        self.blocks = nn.ModuleList([Block(128, 4, causal=True) for _ in range(4)])
-        self.norm = nn.LayerNorm(128, bias=False)
+        self.tokens = nn.Embedding(vocab_size, width)
+        self.positions = nn.Embedding(context, width)
+        self.blocks = nn.ModuleList([Block(width, 4, causal=True) for _ in range(layers)])
+        self.norm = nn.LayerNorm(width, bias=False)
 
     def forward(self, x, caches=None):
         start = caches[0]["seen"] if caches else 0
@@ -122,13 +122,13 @@ class GPT(nn.Module):
         return F.linear(self.norm(h), self.tokens.weight)
 
 
-def language_model(context=64):
-    weights, batches = inputs.gpt(context)
-    return loaded(GPT(context), weights), batches
+def language_model(size=inputs.W2):
+    weights, batches = inputs.gpt(**size)
+    return loaded(GPT(**size), weights), batches
 
 
-def W2():
-    model, batches = language_model()
+def W2(size=inputs.W2):
+    model, batches = language_model(size)
     groups = [
         {
             "params": [p for p in model.parameters() if p.dim() >= 2],
@@ -139,7 +139,7 @@ def W2():
     optimizer = torch.optim.AdamW(groups, inputs.LR, inputs.GPT_BETAS)
     return trainer(
         model,
-        lambda model, x, y: F.cross_entropy(model(x).view(-1, 65), y.reshape(-1)),
+        lambda model, x, y: F.cross_entropy(model(x).view(-1, size["vocab_size"]), y.reshape(-1)),
         batches,
         optimizer,
     )
@@ -214,7 +214,7 @@ def W5():
 
 
 def W5kv():
-    model, _ = language_model(256)
+    model, _ = language_model(inputs.W5KV)
 
     @torch.no_grad()
     def generate():
@@ -258,3 +258,7 @@ def W7():
         return loss.item()
 
     return chain
+
+
+def W8():
+    return W2(inputs.W8)

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 
-REPEATS = {"W1": 30, "W2": 4, "W3": 4, "W4": 4, "W5": 1, "W5kv": 1, "W6": 1, "W7": 20}
+REPEATS = {"W1": 30, "W2": 4, "W3": 4, "W4": 4, "W5": 1, "W5kv": 1, "W6": 1, "W7": 20, "W8": 8}
 
 
 def measure(step, repeats):
