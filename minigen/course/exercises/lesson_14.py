@@ -139,7 +139,8 @@ def run_hidden_set_loss(answer, x, rng):
     ):
         return "cost is given other tokens than x: what is hidden from the network is its business"
     if any(h.dtype != bool or h.shape != seen.shape for seen, h, _ in network.seen):
-        return f"hidden is {network.seen[-1][1].dtype} {network.seen[-1][1].shape}; booleans {x.shape} belong"
+        last = network.seen[-1][1]
+        return f"hidden is {last.dtype} {last.shape}; booleans {x.shape} belong"
     losses = [loss_seen([loss], c[None], h[None]) for loss, (_, h, c) in zip(losses, network.seen)]
     told = losses[0] if len(set(losses[:3])) == 1 else "the loss is something else"
     return f"{sets_seen(np.array([h for _, h, _ in network.seen[:3]]))}; {told}"
@@ -665,7 +666,9 @@ EXERCISES = (
                 "All of x is drawn anew. What is known stays, and only count places are revealed.",
             ),
             (
-                lambda x, logits, count, rng: reveal(x, logits, (x == logits.shape[-1]).sum(1).max(), rng),
+                lambda x, logits, count, rng: reveal(
+                    x, logits, (x == logits.shape[-1]).sum(1).max(), rng
+                ),
                 "All that is hidden is revealed at once. How many does count allow?",
             ),
             (
