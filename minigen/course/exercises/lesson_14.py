@@ -312,8 +312,7 @@ def run_reveal(answer, x, logits, count, rng):
         return "it writes into x"
     if after.shape != rows.shape:
         return f"x afterwards has the shape {np.shape(first)}"
-    if count and not changed(after, np.asarray(answer(before, of_rows, count, rng))):
-        return "rng in other states gives the same tokens again"
+    again = count and not changed(after, np.asarray(answer(before, of_rows, count, rng)))
     after = after.reshape(times, *x.shape)
     if after.dtype.kind not in "iu" and (after != np.round(after)).any():
         return "not all of x afterwards is whole numbers"
@@ -329,7 +328,8 @@ def run_reveal(answer, x, logits, count, rng):
         )
     if count == 0:
         return "nothing is revealed, as asked"
-    return f"{places_seen(new, hidden, count)}; {tokens_seen(after, new, logits)}"
+    words = f"{places_seen(new, hidden, count)}; {tokens_seen(after, new, logits)}"
+    return words + ("; in the next batch the same again" if again else "")
 
 
 def places_seen(new, hidden, count):
@@ -754,7 +754,7 @@ EXERCISES = (
             "minigen.sampling.tokens.categorical",
             "minigen.sampling.tokens.draw",
         ),
-        minutes=10,
+        minutes=6,
     ),
     Exercise(
         "14.price",
@@ -846,10 +846,10 @@ EXERCISES = (
             ("132", "Which of the bugs cannot change a single string that is drawn?"),
             ("312", "One run draws too many likely strings, one too many unlikely ones. Which bug "
              "prefers what the network is sure of?"),
-            ("321", "Which of the bugs cannot change a single string that is drawn?"),
-            ("231", "In one run the strings are right and only the reported number is not."),
+            ("321", "Is every run's reported cost right but the one whose strings are wrong?"),
+            ("231", "Of one run the strings are as chance alone would have them. Which bug?"),
             ("214", "Could float32 be seen in a world whose rarest token has a chance of 1%?"),
-            ("413", "Could float32 be seen in a world whose rarest token has a chance of 1%?"),
+            ("413", "How rare must a token be, for 2^-24 to matter?"),
             ("314", "Two runs report the right cost. Which two?"),
         ),
         hints=(
