@@ -205,7 +205,7 @@ def guidance_inputs(rng, scale=None, strength=None):
 
 def run_guidance(answer, strength, x, t, label, scale):
     def denoise(x, t, label):  # a guess inside [-1, 1]; each label pulls to another side
-        pull = 0 if label is None else np.cos(1.7 * label + 0.3)
+        pull = 0 if label is None else 2 * np.cos(1.7 * label + 0.3)
         pull = np.reshape(pull, (-1, *(1,) * (x.ndim - 1)))
         return np.tanh(strength * (x + pull) / (0.3 + t))
 
