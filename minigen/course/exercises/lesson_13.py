@@ -39,6 +39,7 @@ def ddim_by_rows(schedule, x, clean, now, after):
     return np.stack(rows)
 
 
+@np.errstate(all="ignore")
 def moved(schedule, x, clean, now, after, alpha=None, sigma=None, noise=None):
     """A step with room for mistakes: another amount of either guess, another guess of noise."""
     if noise is None:
@@ -501,17 +502,6 @@ EXERCISES = (
             (
                 lambda *a: guided_trial(*a, mix=lambda u, c, w, x: u - w * (c - u)),
                 "A larger scale leads away from the label.",
-            ),
-            (
-                lambda denoise, label, scale: (
-                    lambda x, t: np.clip(
-                        denoise(x, t, None)
-                        + scale * np.clip(denoise(x, t, label) - denoise(x, t, None), -1, 1),
-                        -1,
-                        1,
-                    )
-                ),
-                "The difference of the two guesses is cut too; it may reach from -2 to 2.",
             ),
         ),
         hints=(
