@@ -785,7 +785,7 @@ EXERCISES = (
             ),
             (
                 ("temperature", "healthy", "temperature"),
-                "Two tilted lines? A temperature p^(1/T) is straight in this plot. Are both?",
+                "Two runs that draw the likely too often? Look at the right end of each plot.",
             ),
             (
                 ("coarse noise", "healthy", "coarse noise"),
@@ -805,7 +805,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "Temperature T makes the ratio about p^(1/T - 1): a straight line in this plot.",
+            "What does a temperature below 1 do to the likely tokens, and what to all others?",
             "The largest noise: what is -log(-log u) at the largest u below 1?",
             "With noise that cannot exceed 7.6, which tokens can still win?",
         ),
