@@ -692,8 +692,8 @@ EXERCISES = (
     Exercise(
         "08.write",
         "Writing with the cache",
-        reference=write,
-        alternatives=(write_by_formula, write_by_windows),
+        reference=write_by_formula,
+        alternatives=(write, write_by_windows),
         wrong=(
             (
                 write_with(anew=True),
@@ -754,6 +754,7 @@ EXERCISES = (
         edges=(
             (np.array([[3]]), 12, 4),
             (np.array([[3], [0]]), 11, 5),
+            (np.array([[4]]), 5, 2),
             (np.arange(13)[None] % VOCABULARY, 3, 4),
             (np.array([[1, 2], [3, 4]]), 4, 1),
             (np.array([[1, 2, 3]]), 0, 3),
