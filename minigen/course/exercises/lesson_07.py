@@ -285,7 +285,7 @@ class Patient:
 
     context, width, heads, vocab_size = 32, 48, 3, 27
 
-    def __init__(self, name: str, text: np.ndarray, steps: int = 300):
+    def __init__(self, name: str, text: np.ndarray, steps: int = 200):
         rng, width = np.random.default_rng(0), self.width
         self._fault = FAULTS.get(name, name)
         self.tokens = mg.nn.Embedding(28, width, rng=rng, std=width**-0.5)
@@ -296,13 +296,26 @@ class Patient:
         losses, _ = mg.fit(self, batches, steps=steps, lr=1e-2, rng=rng)
         self.bits = np.array(losses) / np.log(2)
 
-    def predict(self, inputs: np.ndarray) -> Tensor:
+    def predict(self, inputs: np.ndarray, spy=None) -> Tensor:
         x = self.tokens(inputs) + self.positions.weight[: inputs.shape[1]]
-        mistake = {"wrong axis": {"axis": -2}, "no mask": {"mask": lambda L: np.ones((L, L))}}
-        look = with_mistake(**mistake.get(self._fault, {}))
+        mistakes = {"wrong axis": {"axis": -2}, "no mask": {"mask": lambda L: np.ones((L, L))}}
+        mistake = mistakes.get(self._fault, {})
+
+        def look(q, k, v):
+            if spy is not None:
+                spy.append(scored(q, k, v, **mistake, gives="weights").data)
+            return scored(q, k, v, **mistake)
+
         for layer in self.blocks:
             x = block(x, layer, look)
         return ops.linear(self.norm(x), self.tokens.weight[:27])
+
+    def weights(self, x: np.ndarray) -> np.ndarray:
+        """Where it looks for each token of x (B, L), mean of texts, layers and heads: (L, L)."""
+        looks = []
+        with mg.no_grad():
+            self.predict(self.inputs(x), looks)
+        return np.mean(looks, axis=(0, 1, 2))
 
     def inputs(self, x: np.ndarray) -> np.ndarray:
         """What this run gives its network to predict x (B, L)."""
