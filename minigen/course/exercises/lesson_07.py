@@ -450,6 +450,15 @@ EXERCISES = (
             ),
             (with_mistake(axis=1), "Your weights sum to 1 over the heads. Whose weights should?"),
             (
+                with_mistake(axis=0),
+                "Your weights sum to 1 over the texts of the batch, which have nothing to do with "
+                "one another. Over what should they?",
+            ),
+            (
+                with_mistake(normal=lambda scores, axis: scores),
+                "Infinite scores times values: what turns scores into shares that sum to 1?",
+            ),
+            (
                 with_mistake(scale=lambda q, k, v: 1.0),
                 "This is what you get without taming the scores: what standard deviation have "
                 "they, for vectors of D numbers?",
@@ -699,8 +708,8 @@ EXERCISES = (
             ),
             (
                 ("wrong axis", "targets shifted twice", "wrong axis"),
-                "Two runs see what they should not, but not in the same way: compare their "
-                "weights.",
+                "Two runs look ahead here. In one of them the weights themselves lie where none "
+                "may: which?",
             ),
             (
                 ("wrong axis", "healthy", "no mask"),
@@ -730,7 +739,7 @@ EXERCISES = (
             "another.",
             "Of these two: in which do the weights themselves lie above the diagonal, in which "
             "only the dependence?",
-            "The run that pays too much: which column of its dependence is missing?",
+            "The run that pays too much: what of its dependence is missing, next to the diagonal?",
         ),
         choices=FAULT_NAMES,
         minutes=3,
