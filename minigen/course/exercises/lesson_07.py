@@ -125,6 +125,7 @@ def gradient(tensor):
     return np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
 
 
+@np.errstate(invalid="ignore")
 def run_attention(answer, q, k, v):
     """What comes out, and the gradients of a weighted sum of it by q, k and v."""
     tensors = [Tensor(array) for array in (q, k, v)]
@@ -292,7 +293,7 @@ class Patient:
         self.positions = mg.nn.Embedding(self.context, width, rng=rng, std=width**-0.5)
         self.blocks = [Layer(width, self.heads, rng, 0.6 * width**-0.5) for _ in range(2)]
         self.norm = mg.nn.LayerNorm(width, bias=False)
-        batches = mg.data.crops(text, self.context, 24, rng)
+        batches = mg.data.crops(text, self.context, 16, rng)
         losses, _ = mg.fit(self, batches, steps=steps, lr=1e-2, rng=rng)
         self.bits = np.array(losses) / np.log(2)
 
