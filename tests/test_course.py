@@ -133,6 +133,7 @@ NEVER_VARIES = {  # what an exercise fixes for good
     ("06.chain_rule", "joint axis 2"): "a symbol is 0 or 1",
     ("06.chain_rule", "joint axis 3"): "a symbol is 0 or 1",
     ("06.chain_rule", "joint axis 4"): "a symbol is 0 or 1",
+    ("07.block", "numbers length"): "two norms and four linear layers",
 }
 
 
@@ -174,11 +175,16 @@ def in_single_precision(thing):
     return array.astype(np.float32) if array.dtype.kind == "f" else thing
 
 
+NO_ARRAYS = {  # what these return must stay as it is: booleans; Tensors with their gradients
+    "02.judge", "07.attention", "07.block", "11.training_loss",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("form", [as_lists, in_single_precision])
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_one_policy_of_tolerance_in_all_exercises(lesson, form):
     for tested in filter(lambda tested: callable(tested.reference), table(lesson)):
-        if tested.id in ("02.judge", "11.training_loss"):  # booleans; a Tensor with its gradient
+        if tested.id in NO_ARRAYS:
             continue
         verdict = judge(tested, lambda *a, f=tested.reference: form(f(*a)))
         assert verdict.status == "passed", (tested.id, verdict)
