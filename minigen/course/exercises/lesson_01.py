@@ -175,6 +175,14 @@ def draw_lazily(weights, n, rng):
     return np.array(rows)
 
 
+def draw_lazily_from_a_first_proposal(weights, n, rng):
+    """As the lesson's lazy sampler: the first proposal is kept, whatever its weight."""
+    proposals = rng.integers(len(weights), size=n)
+    kept = rng.random(n) * np.max(weights) < np.asarray(weights)[proposals]
+    kept[0] = True
+    return proposals[np.maximum.accumulate(np.where(kept, np.arange(n), 0))]
+
+
 def refuse_with(proposals=len, accept=lambda weights, row: weights[row] / max(weights)):
     """Room for mistakes: other proposals, another chance to be kept."""
 
@@ -373,6 +381,18 @@ EXERCISES = (
                 "too often. What do you give where a proposal is refused?",
             ),
             (
+                draw_lazily_from_a_first_proposal,
+                "The same row comes twice running too often, and the first row is whatever was "
+                "proposed. What do you give where a proposal is refused?",
+            ),
+            (
+                lambda weights, n, rng: (
+                    rng.random((n, 1)) * np.sum(weights) < np.cumsum(weights)
+                ).sum(axis=1),
+                "Some of these rows do not exist. If the random number is close to 0, how many "
+                "ends do you count? And which row is meant?",
+            ),
+            (
                 lambda weights, n, rng: np.sort(draw(weights, n, rng)),
                 "The frequencies are right, but the draws come in the order of the rows: seeing "
                 "one tells something about the next. Independent draws do not.",
@@ -468,7 +488,7 @@ EXERCISES = (
                 "This is the likelihood itself; asked for is its logarithm.",
             ),
             (
-                lambda q, rows: np.log(q[rows]).mean(),
+                lambda q, rows: np.log(q[rows]).sum() / len(rows),
                 "This is the mean over the draws; asked for is all of them together.",
             ),
             (
@@ -704,6 +724,16 @@ EXERCISES = (
                 "number says how often the string should come?",
             ),
             (
+                chi_square_with(squared, lambda expected, counts: counts),
+                "This divides by what was counted: nothing, perhaps. Which number says how often "
+                "the string should come?",
+            ),
+            (
+                lambda counts, p: squared(counts, sum(counts) * p).sum() / sum(counts),
+                "This divides once, after adding: a deviation of 10 weighs the same where 1,000 "
+                "are expected and where 4 are.",
+            ),
+            (
                 lambda counts, p: ((counts / np.sum(counts) - p) ** 2 / p).sum(),
                 "This compares shares instead of counts: it does not grow with the number of "
                 "draws, though more draws are stronger evidence.",
@@ -802,7 +832,7 @@ EXERCISES = (
             (np.array([0, 10, 0]), np.array([0.2, 0.5, 0.3])),
             (np.array([30, 70]), np.array([0.25, 0.75])),
         ),
-        run=as_number,
+        run=quiet_number,
         minutes=3,
     ),
     Exercise(
