@@ -49,7 +49,7 @@ def trained(training_pass: str) -> Run:
     model = Run(2, LENGTH, 2, 2, 32, weighting="bound", block_size=SIZE, rng=rng)
     model.training_pass = training_pass
     batches = mg.data.batches(strings(4000, rng), 64, rng)
-    mg.fit(model, batches, steps=300, lr=5e-3, rng=rng)
+    mg.fit(model, batches, steps=250, lr=5e-3, rng=rng)
     return model
 
 
