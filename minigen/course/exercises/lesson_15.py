@@ -376,6 +376,13 @@ EXERCISES = (
                 "The hidden copy looks at clean blocks to its right. Which are drawn first?",
             ),
             (
+                two_copies_with(
+                    given=lambda same, before: ~same, clean=lambda same, before: same | ~same
+                ),
+                "Here all other blocks of the clean copy may be looked at. Which of them are "
+                "finished when this one is drawn?",
+            ),
+            (
                 two_copies_with(block=lambda length, size: np.arange(length) % size),
                 "Two positions count as one block here if they stand at the same place of it. "
                 "Which positions make up a block?",
