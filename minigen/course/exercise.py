@@ -162,7 +162,8 @@ def odd(exercise: Exercise, answer: Callable, tries: list[Try]) -> str:
         return outcome(exercise, function, deepcopy(arguments))
 
     try:
-        return probes.speak(tries, names(exercise), answer, exercise.reference, again)
+        with np.errstate(all="ignore"):  # an answer may be infinite
+            return probes.speak(tries, names(exercise), answer, exercise.reference, again)
     except (TypeError, ValueError, ArithmeticError):  # results that no probe thought of
         return ""
 
