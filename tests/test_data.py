@@ -364,16 +364,8 @@ def test_a_series_that_is_not_there():
 # -- points and pictures ---------------------------------------------------------------------------
 
 
-def test_densities_lie_where_they_should():
+def test_the_moons_lie_where_they_should():
     rng, n = np.random.default_rng(0), 20_000
-    board = data.checkerboard(n, rng)
-    cells = np.floor(board).astype(int) + 2
-    assert ((cells.sum(axis=1) % 2) == 0).all() and cells.min() == 0 and cells.max() == 3
-    counts = np.unique(cells, axis=0, return_counts=True)[1]
-    assert (
-        len(counts) == 8 and ((counts - n / 8) ** 2 / (n / 8)).sum() < 40.5
-    )  # chi-square, 7 d.f.: 1e-6
-
     moons = data.two_moons(n, rng, noise=0)
     upper = moons + [0.5, 0.25]
     lower = moons - [0.5, 0.25]
@@ -383,8 +375,7 @@ def test_densities_lie_where_they_should():
         0.5, abs=5 * 0.5 / math.sqrt(n)
     )
 
-    for points in (board, moons):
-        assert points.shape == (n, 2) and points.dtype == np.float32
+    assert moons.shape == (n, 2) and moons.dtype == np.float32
 
 
 def test_glyphs_are_legible_labelled_and_inside_their_square():

@@ -1,7 +1,7 @@
 """Real data for both families, without a network; DATASHEET.md tells their origins and traps."""
 
 from minigen.data.batching import batches, crops
-from minigen.data.densities import checkerboard, two_moons
+from minigen.data.densities import two_moons
 from minigen.data.digits import Digits, digits, to_levels, to_signed
 from minigen.data.files.images import Images, image_array, image_files
 from minigen.data.files.installed import (
