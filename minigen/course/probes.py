@@ -77,8 +77,10 @@ def scaled(leaves: list) -> Iterator[str]:
 
 
 def leaf(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The two as arrays of floats; None unless both are numbers or arrays."""
+    """The two as arrays of floats; None unless both are numbers or arrays of numbers."""
     if not (is_number(expected) or isinstance(expected, np.ndarray)):
+        return None
+    if np.asarray(expected).dtype == bool:  # verdicts: no size, no sign, no factor
         return None
     problem = difference(got, expected, CLOSE)
     if problem is not None and problem.layer == Layer.TYPE:

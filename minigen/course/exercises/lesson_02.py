@@ -358,28 +358,28 @@ def differences_one_sided(f, x, r, h=1e-5):
     return slopes
 
 
-def differences_along(f, x, r):
+def differences_along(f, x, r, h=1e-5):
     """All elements moved at once."""
-    slope = (r * (f(x + 1e-5) - f(x - 1e-5))).sum() / 2e-5
+    slope = (r * (f(x + h) - f(x - h))).sum() / (2 * h)
     return np.full(x.shape, slope)
 
 
-def differences_by_rows(f, x, r):
+def differences_by_rows(f, x, r, h=1e-5):
     """An element of the first axis at a time, whatever it holds."""
     slopes = np.zeros(x.shape)
     for i in range(len(x)):
         step = np.zeros(x.shape)
-        step[i] = 1e-5
-        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / 2e-5
+        step[i] = h
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / (2 * h)
     return slopes
 
 
-def differences_drifting(f, x, r):
+def differences_drifting(f, x, r, h=1e-5):
     """A step that is never taken back."""
     slopes, step = np.zeros(x.shape), np.zeros(x.shape)
     for i in np.ndindex(x.shape):
-        step[i] = 1e-5
-        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / 2e-5
+        step[i] = h
+        slopes[i] = (r * (f(x + step) - f(x - step))).sum() / (2 * h)
     return slopes
 
 
@@ -387,16 +387,17 @@ def weighed_inputs(rng, size=None, gives=None):
     size = tuple(rng.integers(1, 4, size=rng.integers(1, 4))) if size is None else size
     gives = tuple(rng.integers(1, 4, size=rng.integers(0, 3))) if gives is None else gives
     A = 1.5 * rng.normal(size=(int(np.prod(gives)), int(np.prod(size))))
-    return rng.normal(size=size), A, np.asarray(rng.normal(size=gives))
+    h = float(rng.choice([1e-5, 1e-3]))
+    return rng.normal(size=size), A, np.asarray(rng.normal(size=gives)), h
 
 
-def run_differences(answer, x, A, r):
+def run_differences(answer, x, A, r, h):
     def f(moved):
         if np.shape(moved) != x.shape:
             raise ValueError(f"f takes an array of shape {x.shape}, got {np.shape(moved)}")
         return np.sin(A @ np.ravel(moved)).reshape(r.shape)
 
-    return answer(f, x, r)
+    return answer(f, x, r) if h == 1e-5 else answer(f, x, r, h)
 
 
 # -- three walks with one bug each -----------------------------------------------------------------
@@ -438,6 +439,11 @@ def cross_entropy_by_rows(logits, labels):
         p[label] -= 1
         rows.append(p / len(logits))
     return np.array(rows)
+
+
+@np.errstate(all="ignore")
+def cross_entropy_by_p(logits, labels):
+    return -one_hot(logits, labels) / softmax(logits) / len(logits)
 
 
 def cross_entropy_by_ratios(logits, labels):
@@ -743,6 +749,10 @@ EXERCISES = (
                 "missing from the dict. All of the history is asked for.",
             ),
             (
+                lambda L: {node: g for node, g in backward(L).items() if node is not L},
+                "All is right, but L itself is missing from the dict. What is dL/dL?",
+            ),
+            (
                 once_a_parent,
                 "In r * r one value is a parent twice, and here it gets one part. How many parts "
                 "does zip(parents, vjps) give, and how many are left in a dict or a set?",
@@ -789,23 +799,23 @@ EXERCISES = (
         wrong=(
             (
                 differences_one_sided,
-                "Nearly: off by about 1e-5. The differences are to one side; a central one is "
+                "Nearly: off by about h. The differences are to one side; a central one is "
                 "asked for: what does it do with x - h?",
             ),
             (
-                lambda f, x, r: 2 * differences(f, x, r),
+                lambda f, x, r, h=1e-5: 2 * differences(f, x, r, h),
                 "Twice too large: how far apart are x + h and x - h?",
             ),
             (
-                lambda f, x, r: differences(f, x, np.ones_like(r)),
+                lambda f, x, r, h=1e-5: differences(f, x, np.ones_like(r), h),
                 "This weighs all outputs alike. Where is r?",
             ),
             (
-                lambda f, x, r: differences(f, x, r) / r.size,
+                lambda f, x, r, h=1e-5: differences(f, x, r, h) / r.size,
                 "This is the mean over the outputs. <r, f(x)> is a sum.",
             ),
             (
-                lambda f, x, r: differences(f, x, np.full(r.shape, r.sum())),
+                lambda f, x, r, h=1e-5: differences(f, x, np.full(r.shape, r.sum()), h),
                 "This multiplies two sums. In <r, f(x)> each output has its own weight.",
             ),
             (
@@ -824,20 +834,29 @@ EXERCISES = (
                 "back before the next one moves?",
             ),
             (
-                lambda f, x, r: differences(f, x, r, h=1e-12),
+                lambda f, x, r, h=1e-5: differences(f, x, r, 1e-12),
                 "The step is so short that rounding eats the digits. How long should it be?",
             ),
             (
-                lambda f, x, r: differences(f, x, r, h=0.1),
+                lambda f, x, r, h=1e-5: differences(f, x, r, 0.1),
                 "The step is so long that the curve bends on the way. How long should it be?",
             ),
             (
-                lambda f, x, r: differences(f, x, r).ravel(),
+                lambda f, x, r, h=1e-5: differences(f, x, r, h).ravel(),
                 "These are the right numbers in one row. The gradient has the shape of x.",
             ),
             (
-                lambda f, x, r: -differences(f, x, r),
+                lambda f, x, r, h=1e-5: -differences(f, x, r, h),
                 "Every sign is turned: which end of the step is taken from which?",
+            ),
+            (
+                lambda f, x, r, h=1e-5: differences(f, x, r, h) * h / 1e-5,
+                "Right with the usual h only. Do the step and the division use the same h, the one "
+                "that is given?",
+            ),
+            (
+                lambda f, x, r, h=1e-5: differences(f, x, r),
+                "Right with the usual h only. Does your function use the h that is given?",
             ),
         ),
         hints=(
@@ -948,6 +967,11 @@ EXERCISES = (
                 ),
                 "This is what you get with softmax over the wrong axis: the classes of one "
                 "example compete, not the examples of one class.",
+            ),
+            (
+                cross_entropy_by_p,
+                "This is the derivative by p, as if each p stood alone. How does p depend on the "
+                "logits?",
             ),
             (
                 lambda logits, labels: softmax(logits) / len(logits),

@@ -181,6 +181,18 @@ def whole_schedule(answer, steps, warmup, peak):
     return np.array([float(answer(step, steps, warmup, peak)) for step in range(1, steps + 1)])
 
 
+def cosine_without_its_shift(step, steps, warmup, peak):
+    if step <= warmup:
+        return peak * step / warmup
+    return peak * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def quarter_cosine(step, steps, warmup, peak):
+    if step <= warmup:
+        return peak * step / warmup
+    return peak * math.cos(math.pi / 2 * (step - warmup) / (steps - warmup))
+
+
 def cosine_of_all_steps(step, steps, warmup, peak):
     return peak * min(1, step / warmup) * (1 + math.cos(math.pi * step / steps)) / 2
 
@@ -237,6 +249,17 @@ def clip_each(gradients, max_norm):
 def rescale_always(gradients, max_norm):
     norm = math.sqrt(sum((g**2).sum() for g in gradients)) or 1.0
     return [g * max_norm / norm for g in gradients]
+
+
+@np.errstate(all="ignore")
+def rescale_zeros_too(gradients, max_norm):
+    norm = np.sqrt(sum((g**2).sum() for g in gradients))
+    return [g * max_norm / norm for g in gradients]
+
+
+def clip_to_one(gradients, max_norm):
+    norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
+    return [g / norm if norm > max_norm else g.copy() for g in gradients]
 
 
 def clip_squared_norm(gradients, max_norm):
@@ -671,6 +694,16 @@ EXERCISES = (
                 "one is enough.",
             ),
             (
+                cosine_without_its_shift,
+                "The fall begins below the peak: this cosine has run since step 0. By how much has "
+                "it fallen when the warm-up ends?",
+            ),
+            (
+                quarter_cosine,
+                "This falls fastest at the end. Half a cosine, from 1 to -1, ends as gently as it "
+                "begins.",
+            ),
+            (
                 starts_at_zero,
                 "This is 0 at step 1, a step that learns nothing, and jumps after the warm-up. "
                 "Steps count from 1.",
@@ -730,6 +763,12 @@ EXERCISES = (
                 rescale_always,
                 "This also stretches gradients that are short enough. Those must be left alone.",
             ),
+            (
+                rescale_zeros_too,
+                "This also stretches gradients that are short enough, and divides by 0 where all "
+                "are 0. Which must be left alone?",
+            ),
+            (clip_to_one, "Long gradients end with the length 1 here. How long may they be?"),
             (
                 lambda gradients, max_norm: [np.clip(g, -max_norm, max_norm) for g in gradients],
                 "This clips every entry by itself, which turns the direction of the step. Scale "
