@@ -74,6 +74,22 @@ def by_coins(cost, x, rng, weight=lambda hidden, t: hidden / t):
     return (cost(x, hidden) * weight(hidden, t)).sum(axis=1).mean()
 
 
+def by_coins_of_k(cost, x, rng):
+    """A coin of k / L for each token: k are hidden on average only."""
+    B, L = x.shape
+    k = rng.integers(1, L + 1, size=(B, 1))
+    hidden = rng.random((B, L)) < k / L
+    return (cost(x, hidden) * (hidden * L / k)).sum(axis=1).mean()
+
+
+def next_one_only(cost, x, rng):
+    """L times the cost of the one token that comes next: right on average, and noisier."""
+    B, L = x.shape
+    order = rng.random((B, L)).argsort(axis=1).argsort(axis=1)
+    k = rng.integers(1, L + 1, size=(B, 1))
+    return (cost(x, order < k) * (L * (order == k - 1))).sum(axis=1).mean()
+
+
 def half_of_them(cost, x, rng):
     hidden = rng.random(x.shape) < 0.5
     return (cost(x, hidden) * hidden).sum(axis=1).mean()
@@ -95,6 +111,7 @@ LOSSES = {  # of costs (B, L), hidden (B, L), k (B, 1), L
     "the hidden and the shown, alike": lambda c, h, k, L: c.sum(1).mean(),
     "the shown": lambda c, h, k, L: (c * ~h * L / k).sum(1).mean(),
     "sum over rows of L / k times the sum over hidden": lambda c, h, k, L: (c * h * L / k).sum(),
+    "the negative of what is asked for": lambda c, h, k, L: -(c * h * L / k).sum(1).mean(),
 }
 
 
@@ -531,6 +548,13 @@ EXERCISES = (
                 "last step of an order?",
             ),
             (
+                lambda *a: trial(*a, low=0, high=-1, weight=lambda h, L: (
+                    h * L / np.maximum(h.sum(axis=1, keepdims=True), 1)
+                )),
+                "k runs from 0 to L - 1 here: that is how many can be known. How many can be "
+                "hidden?",
+            ),
+            (
                 lambda *a: trial(*a, high=-1),
                 "k never reaches L: the first step of an order, from nothing at all, is never "
                 "trained. Is the upper end of rng.integers drawn?",
@@ -575,6 +599,16 @@ EXERCISES = (
                 by_coins,
                 "A share t and a coin for each token: the same on average, but sometimes nothing "
                 "is hidden. Asked for is a set of k tokens, k drawn first.",
+            ),
+            (
+                by_coins_of_k,
+                "A coin for each token hides k of them on average only, and sometimes none. Asked "
+                "for are exactly k.",
+            ),
+            (
+                next_one_only,
+                "The sets are right. Do all k hidden costs of a row enter the loss, and each with "
+                "which weight?",
             ),
             (
                 lambda cost, x, rng: trial(cost, x, np.random.default_rng(0)),
@@ -820,6 +854,20 @@ EXERCISES = (
                 ),
                 "Only the last token of each step is counted. The others of it miss something, "
                 "too.",
+            ),
+            (
+                lambda h, counts: sum(
+                    h[k] - np.mean(h[k : k + j]) for k, j in zip(np.cumsum(counts) - counts, counts)
+                ),
+                "Each step is averaged over its tokens, so a step of three counts like a step of "
+                "one. A string pays for every token.",
+            ),
+            (
+                lambda h, counts: sum(
+                    (j - 1) * h[k] for k, j in zip(np.cumsum(counts) - counts, counts)
+                ),
+                "Of each step all tokens but the first are counted in full. What would they cost "
+                "one at a time: nothing?",
             ),
         ),
         hints=(
