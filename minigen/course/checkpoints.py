@@ -184,8 +184,9 @@ def train_text_gpt(rng: np.random.Generator) -> mg.GPT:
 
     It reads the text 45 times. So that it does not learn it by heart, some of the letters before
     are left out (the start token stands there, and comes to mean "unknown"). And in the first half
-    three stretches of 16 repeat themselves: looking farther back than a few letters is learned late
-    from this text alone. Without them, its cost did not fall any more from 6 letters of context on.
+    three stretches of 16 repeat themselves: from this text alone, looking far back is learned late.
+    Without them (lr 6e-3, weight decay 0.4, up to a fifth left out) it reached 1.711 bits, and
+    a letter cost no less with 100 others before it than with 10.
     """
     gpt = mg.GPT(27, 128, layers=3, heads=4, width=88, rng=rng)
 
