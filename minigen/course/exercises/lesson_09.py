@@ -67,6 +67,13 @@ def in_place(start, betas, noises):
     return np.array(path)
 
 
+def noise_first(start, betas, noises):
+    path = [np.asarray(start, float)]
+    for beta, noise in zip(betas, noises):
+        path.append(np.sqrt(1 - beta) * (path[-1] + np.sqrt(beta) * noise))
+    return np.array(path)
+
+
 def one_state(start, betas, noises):
     """The same array in every place of the list."""
     x, path = np.array(start, float), []
@@ -390,6 +397,16 @@ EXERCISES = (
                 "The noise is subtracted. Nobody would see it in a picture, but the check adds it.",
             ),
             (lambda *a: chain(*a, keep_first=False), "The start is missing: path[0] is x_0."),
+            (lambda *a: chain(*a)[1:], "All states but the start: it is path[0]."),
+            (
+                noise_first,
+                "The fresh noise is shrunk in the step in which it comes. What is shrunk, and what "
+                "is added to it?",
+            ),
+            (
+                lambda *a: chain(*a, keep=lambda b: np.sqrt(1 - b**2), add=lambda b: b),
+                "Here beta is the noise's standard deviation. Of what does the lesson say beta?",
+            ),
             (
                 lambda *a: chain(*a, keep_last=False),
                 "The last state is missing: T steps make T + 1 states.",
@@ -499,6 +516,10 @@ EXERCISES = (
                 "Near it while every beta is small: exp(-beta) is not quite 1 - beta.",
             ),
             (
+                lambda betas: jump(np.resize(betas[:1], len(betas))),
+                "All steps have the beta of the first one.",
+            ),
+            (
                 lambda betas: jump(betas, first=False),
                 "The right numbers from i = 1 on. At i = 0 nothing has happened yet: that belongs "
                 "to it, too.",
@@ -554,6 +575,10 @@ EXERCISES = (
                 lambda path: path.var() * (1 - r_1(path) ** 2),
                 "This is the variance of the fresh noise in the unit of the path. Were the path "
                 "ten times as large, beta would be the same.",
+            ),
+            (
+                lambda path: np.diff(path).var(),
+                "In another unit this is another number. What of a path does not hang on its unit?",
             ),
             (
                 lambda path: 1 - r_1(path, centred=False) ** 2,
@@ -620,6 +645,11 @@ EXERCISES = (
                 lambda paths: 1 - slopes(paths, centred=False) ** 2,
                 "The line is forced through the origin. With an intercept it is a line through the "
                 "means of both states.",
+            ),
+            (
+                lambda paths: 1 - (slopes(paths) * paths.shape[1] / (paths.shape[1] - 1)) ** 2,
+                "The slopes are a little too steep, more so with few paths. By which numbers are "
+                "the products and the squares divided?",
             ),
             (
                 lambda paths: 1 - slopes(paths, backwards=True) ** 2,
@@ -738,6 +768,12 @@ EXERCISES = (
                 ),
                 "The root is taken of the ratio alone. Does it belong to the power at one cycle, "
                 "too?",
+            ),
+            (
+                lambda power, exponent, alpha_bar: (
+                    (alpha_bar / (1 - alpha_bar) / power) ** (1 / exponent)
+                ),
+                "A field with more power is seen up to a lower frequency here. Should it be?",
             ),
             (
                 lambda power, exponent, alpha_bar: (power * alpha_bar) ** (1 / exponent),

@@ -60,6 +60,11 @@ def target_trial(
     return arrow(chance @ points, x, sigma)
 
 
+def target_by_coordinate(x, points, weights, sigma):
+    columns = zip(x.T, points.T)
+    return np.hstack([average_target(a[:, None], p[:, None], weights, sigma) for a, p in columns])
+
+
 def points_of(rng, size=None, sigma=None):
     B, K, D = rng.integers(2, 7, size=3) if size is None else size
     points = rng.normal(size=(K, D))
@@ -253,6 +258,15 @@ EXERCISES = (
                 lambda *a: target_trial(*a, hard=True),
                 "Each x is given to its likeliest point alone. An average counts the others too, "
                 "each by its chance.",
+            ),
+            (
+                lambda x, p, w, s: (p[((x[:, None] - p) ** 2).sum(-1).argmin(1)] - x) / s**2,
+                "Each x is given to its nearest point alone. Could it not have come from another?",
+            ),
+            (
+                target_by_coordinate,
+                "Each coordinate has chances of its own. But x came from one point, with all its "
+                "coordinates: which distance counts?",
             ),
             (
                 lambda *a: target_trial(*a, normalised=False),
@@ -533,8 +547,18 @@ EXERCISES = (
         reference=ANSWER,
         alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
         wrong=(
-            ("423", "Two of the bugs make the crowd wider, one much more. Is one seen in C?"),
+            ("423", "C grows faster and faster. Would a pull that is twice too strong do that?"),
             ("124", "Two runs leave the dotted line at once. Which of them grows without end?"),
+            (
+                "142",
+                "Two runs leave the dotted line at once: one adds as much variance in each step of "
+                "a size, one multiplies it. Which of them has no end?",
+            ),
+            (
+                "241",
+                "A leaves the dotted line at once, where sigma is 1. What do sigma times the score "
+                "and the score differ in there?",
+            ),
             ("321", "One walk ends too wide, not too narrow. Would too strong a pull do that?"),
             (
                 "431",
@@ -545,8 +569,8 @@ EXERCISES = (
         hints=(
             "At t near 1, sigma is 1 and the score is about -x. Put that into each of the four: "
             "what does one step do to the crowd's standard deviation?",
-            "Which bug can be seen only where sigma is small? And which two widen the crowd: one "
-            "by adding variance, one by multiplying?",
+            "Which bug can be seen only where sigma is small? And which two widen the crowd "
+            "at once: one by adding variance, one by multiplying?",
         ),
         choices=tuple("1234"),
         minutes=3,
