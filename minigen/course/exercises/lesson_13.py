@@ -57,6 +57,22 @@ def divided_by_alpha(schedule, x, clean, now, after):
     return schedule.alpha(after) * (x / schedule.alpha(now) + (ratio_after - ratio) * noise)
 
 
+@np.errstate(all="ignore")
+def by_roots(schedule, x, clean, now, after):
+    """As if schedule.alpha were alpha_bar."""
+    alpha, alpha_after = schedule.alpha(now), schedule.alpha(after)
+    noise = (x - np.sqrt(alpha) * clean) / np.sqrt(1 - alpha)
+    return np.sqrt(alpha_after) * clean + np.sqrt(1 - alpha_after) * noise
+
+
+@np.errstate(all="ignore")
+def if_variance_stays(schedule, x, clean, now, after):
+    """Right wherever alpha^2 + sigma^2 = 1."""
+    alpha, alpha_after = schedule.alpha(now), schedule.alpha(after)
+    noise = (x - alpha * clean) / np.sqrt(1 - alpha**2)
+    return alpha_after * clean + np.sqrt(1 - alpha_after**2) * noise
+
+
 def step_inputs(rng, kind=None, now=None, after=None, dtype=np.float64, size=None):
     kind = int(rng.integers(len(SCHEDULES))) if kind is None else kind
     now = rng.uniform(0.3, 0.95) if now is None else now
@@ -107,7 +123,13 @@ def heun_trial(slope, x, now, after, parts=(0.5, 0.5), told=None, here=False, on
     if after == 0 and last != "asks":
         return {"euler": ahead, "stays": x, "half": x + h / 2 * first}[last]
     second = slope(x if here else ahead, after if told is None else told(now, after))
-    return (x if on == "x" else ahead) + h * (parts[0] * first + parts[1] * second)
+    begin = {"x": x, "ahead": ahead, "nothing": 0}[on]
+    return begin + h * (parts[0] * first + parts[1] * second)
+
+
+def whole_unit(slope, x, now, after):
+    h, first = after - now, slope(x, now)
+    return x + h * first if after == 0 else x + h * (first + slope(x + first, after)) / 2
 
 
 def midpoint(slope, x, now, after):
@@ -149,7 +171,7 @@ def run_slope(answer, bend, x, now, after):
     def slope(x, t):  # bent in x and in t
         asked.append(t)
         if t == 0:
-            raise ZeroDivisionError("slope(x, 0): the noise is divided by sigma = 0")
+            raise ZeroDivisionError("slope(x, 0): the guess of the noise divides by sigma = 0")
         return np.tanh(bend * x) / (0.2 + t) + t**2 * x
 
     result = answer(slope, x, now, after)
@@ -364,6 +386,20 @@ EXERCISES = (
                 ),
                 "1 - alpha is not sigma. The schedule knows both amounts.",
             ),
+            (
+                by_roots,
+                "Roots are taken here, as of alpha_bar. What does alpha(t) itself multiply in the "
+                "formula at the top of the lesson?",
+            ),
+            (
+                if_variance_stays,
+                "Right, but only where alpha^2 + sigma^2 = 1. Does every schedule of lesson 10 "
+                "keep that?",
+            ),
+            (
+                lambda s, x, clean, now, after: moved(s, x, clean, now, after, alpha=0, sigma=1),
+                "This is the guess of the noise. How is a state made of it and the clean guess?",
+            ),
         ),
         hints=(
             "x = alpha(now) clean + sigma(now) noise. You know all but one.",
@@ -432,6 +468,15 @@ EXERCISES = (
             (
                 lambda *a: heun_trial(*a, last="half"),
                 "Right, but the last step, to t = 0, goes only half the way.",
+            ),
+            (
+                lambda *a: heun_trial(*a, on="nothing"),
+                "This is the change of x in the step. Where does the step begin?",
+            ),
+            (
+                whole_unit,
+                "The look ahead goes along the slope for a whole unit of time. How long is this "
+                "step?",
             ),
             (adds_in_place, "Does a += write into x? The walk keeps its states: make a new array."),
         ),
@@ -573,6 +618,27 @@ EXERCISES = (
             (
                 lambda s, x, after, known, mask, noise: np.where(mask, known + noise, x),
                 "Clean pixels and noise in full strength: that is the mixture of no `after`.",
+            ),
+            (
+                lambda s, x, after, known, mask, noise: (
+                    np.where(mask, s.alpha(after) * known, x) + s.sigma(after) * noise
+                ),
+                "Noise comes to all pixels. Do those that the sampler made need more of it?",
+            ),
+            (
+                lambda s, x, after, known, mask, noise: np.where(
+                    mask,
+                    s.noisy(known, np.random.default_rng(0).standard_normal(x.shape), after),
+                    x,
+                ),
+                "As noisy as it should be, but with noise of its own. An argument is left over.",
+            ),
+            (
+                lambda s, x, after, known, mask, noise: np.where(
+                    mask, (1 - after) * known + after * noise, x
+                ),
+                "This is the mixture of one schedule only. Which two amounts does the schedule "
+                "that was handed in give at `after`?",
             ),
             (overwritten, "Right, but it writes into x: the walk keeps its states."),
         ),
