@@ -262,6 +262,36 @@ def in_one_array(read, commit, x, size, steps):
     return np.array(states)
 
 
+def in_one_copy(read, commit, x, size, steps):
+    """The same, but for the first state."""
+    return np.concatenate([x[None], in_one_array(read, commit, x, size, steps)[1:]])
+
+
+def commits_with(counts):
+    """What is handed to `commit` in place of (now, after), of `size`."""
+
+    def wrong(read, commit, x, size, steps):
+        def commit_wrongly(block, logits, now, after):
+            return commit(block, logits, *counts(now, after, size))
+
+        return write_blocks(read, commit_wrongly, x, size, steps)
+
+    return wrong
+
+
+def read_to_the_end(read, commit, x, size, steps):
+    def read_all(x, start, end):
+        return read(x, start, x.shape[1])[:, : end - start]
+
+    return write_blocks(read_all, commit, x, size, steps)
+
+
+def begun_twice(read, commit, x, size, steps):
+    states = write_blocks(read, commit, x, size, steps)
+    parts = [states[k : k + steps + 1] for k in range(0, len(states) - 1, steps)]
+    return np.concatenate([states[:1], *parts])
+
+
 def every_block_a_little(read, commit, x, size, steps):
     states, each = [x], size // steps
     for now in range(size, 0, -each):
@@ -335,6 +365,16 @@ EXERCISES = (
                 two_copies_with(clean=lambda same, before: same),
                 "Clean blocks stand alone here. In sampling a finished block was read together "
                 "with those before it: its keys and values then know of them.",
+            ),
+            (
+                two_copies_with(clean=lambda same, before: np.zeros_like(same)),
+                "The clean rows look at nothing. What can the hidden copy read there from the "
+                "second layer on?",
+            ),
+            (
+                two_copies_with(clean=lambda same, before: np.tri(len(same), dtype=bool)),
+                "A clean position sees the part of its block to its left. How much of the block is "
+                "there when a finished block is read?",
             ),
             (
                 two_copies_with(back=lambda same, before: same),
@@ -492,6 +532,23 @@ EXERCISES = (
                 "All states are one array, and it ends as the last. When must a copy be made?",
             ),
             (
+                in_one_copy,
+                "All states after the first are one array, and it ends as the last. When must a "
+                "copy be made?",
+            ),
+            (
+                commits_with(lambda now, after, size: (now, now - after)),
+                "`after` is not how many are written. Read again what it counts.",
+            ),
+            (
+                commits_with(lambda now, after, size: (size - now, size - after)),
+                "This counts what is shown. How many of a block are hidden before its first step?",
+            ),
+            (
+                read_to_the_end,
+                "`end` is always the string's here. Which blocks may this one be read with?",
+            ),
+            (
                 blocks_with(once=True),
                 "The network is asked once a block here. After a step more is shown: what would "
                 "it say now?",
@@ -514,6 +571,10 @@ EXERCISES = (
                 "takes `steps` of them?",
             ),
             (
+                blocks_with(times=lambda size, steps: size - steps * np.arange(steps + 1)),
+                "This writes `steps` positions a step, `steps` times. How many make a block full?",
+            ),
+            (
                 blocks_with(times=lambda size, steps: range(size, 0, -(size // steps))),
                 "The last step of a block is missing. How many are hidden after it?",
             ),
@@ -528,6 +589,10 @@ EXERCISES = (
             (
                 blocks_with(result=lambda states: np.array(states[1:])),
                 "The first state is missing: the walk begins with x.",
+            ),
+            (
+                begun_twice,
+                "Where a block begins there are two equal states. One pass makes one state.",
             ),
             (
                 blocks_with(result=lambda states: states[-1]),
