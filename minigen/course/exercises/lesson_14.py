@@ -896,7 +896,7 @@ EXERCISES = (
              "prefers what the network is sure of?"),
             ("321", "Is every run's reported cost right but the one whose strings are wrong?"),
             ("231", "Of one run the strings are as chance alone would have them. Which bug?"),
-            ("214", "Could float32 be seen in a world whose rarest token has a chance of 1%?"),
+            ("214", "Could float32 be seen in a world whose rarest token has a chance of 5%?"),
             ("413", "How rare must a token be, for 2^-24 to matter?"),
             ("314", "Two runs report the right cost. Which two?"),
         ),
