@@ -228,6 +228,7 @@ def blocks_with(
     starts=lambda L, size: range(0, L, size),
     times=lambda size, steps: range(size, -1, -(size // steps)),
     seen=lambda x, first: x,
+    columns=lambda x, start, end: x,
     once=False,
     result=np.array,
 ):  # fmt: skip
@@ -239,7 +240,7 @@ def blocks_with(
             end, logits = start + size, None
             for now, after in itertools.pairwise(times(size, steps)):
                 if logits is None or not once:
-                    logits = read(seen(x, first), start, end)
+                    logits = read(columns(seen(x, first), start, end), start, end)
                 x = x.copy()
                 x[:, start:end] = commit(x[:, start:end], logits, now, after)
                 states.append(x)
@@ -589,6 +590,10 @@ EXERCISES = (
             (
                 blocks_with(result=lambda states: np.array(states[1:])),
                 "The first state is missing: the walk begins with x.",
+            ),
+            (
+                blocks_with(columns=lambda x, start, end: x[:, start:end]),
+                "Shapes do not fit. Which columns does `read` take, and which does `commit`?",
             ),
             (
                 begun_twice,
