@@ -222,7 +222,6 @@ WAITING = {
     "two_moons": 12, "checkerboard": 12, "Dequantized": 12,  # score matching
     "autocorrelation": 5, "partial_autocorrelation": 5, "order_criteria": 5,  # autoregression
     "crps": 16, "interval_coverage": 16,  # sequences in time
-    "inpaint": 13, "euler": 13, "denoise_image": 13, "psnr": 13,  # sampling diffusion
 }  # fmt: skip
 # What tests hold every model against.
 FOR_TESTS = {"Samples", "Trains", "Scores"}
