@@ -564,6 +564,37 @@ EXERCISES = (
         forbidden=("minigen.sampling.guidance",),
     ),
     Exercise(
+        "13.bugs",
+        "Three bugs named from plots and numbers",
+        reference=ANSWER,
+        alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
+        wrong=(
+            ("123", "Which run is right wherever eta is 0, and which never is?"),
+            ("132", "Which of the bugs must show at eta = 0?"),
+            ("312", "Which of the bugs can show at eta = 0.5, but at eta = 1 no more?"),
+            (
+                "321",
+                "Of the curves at eta = 1, which rises? Is there too much noise or too little?",
+            ),
+            ("231", "Which of the bugs must show at eta = 0? Which run does?"),
+            (
+                "243",
+                "Where the walk begins, alpha is near 0 and the clean guess hardly counts. Look "
+                "at the first steps of the curves at eta = 1.",
+            ),
+            ("423", "Which of the bugs must show at eta = 0? Is it right there?"),
+            ("214", "One run is right at eta = 0 and again at eta = 1. Which bug vanishes there?"),
+        ),
+        hints=(
+            "For each bug in the list, put eta = 0 into it, and then eta = 1. Is anything wrong "
+            "left?",
+            "Two bugs remain that are wrong at every eta. One of them takes noise away, the other "
+            "signal: which of these is in the state when the walk begins?",
+        ),
+        choices=("1", "2", "3", "4"),
+        minutes=3,
+    ),
+    Exercise(
         "13.put_back",
         "Known pixels",
         reference=put_back,
@@ -654,37 +685,6 @@ EXERCISES = (
         ),
         run=run_put_back,
         forbidden=("minigen.sampling.inpaint",),
-        minutes=3,
-    ),
-    Exercise(
-        "13.bugs",
-        "Three bugs named from plots and numbers",
-        reference=ANSWER,
-        alternatives=(int(ANSWER), " ".join(ANSWER), ",".join(ANSWER), list(ANSWER)),
-        wrong=(
-            ("123", "Which run is right wherever eta is 0, and which never is?"),
-            ("132", "Which of the bugs must show at eta = 0?"),
-            ("312", "Which of the bugs can show at eta = 0.5, but at eta = 1 no more?"),
-            (
-                "321",
-                "Of the curves at eta = 1, which rises? Is there too much noise or too little?",
-            ),
-            ("231", "Which of the bugs must show at eta = 0? Which run does?"),
-            (
-                "243",
-                "Where the walk begins, alpha is near 0 and the clean guess hardly counts. Look "
-                "at the first steps of the curves at eta = 1.",
-            ),
-            ("423", "Which of the bugs must show at eta = 0? Is it right there?"),
-            ("214", "One run is right at eta = 0 and again at eta = 1. Which bug vanishes there?"),
-        ),
-        hints=(
-            "For each bug in the list, put eta = 0 into it, and then eta = 1. Is anything wrong "
-            "left?",
-            "Two bugs remain that are wrong at every eta. One of them takes noise away, the other "
-            "signal: which of these is in the state when the walk begins?",
-        ),
-        choices=("1", "2", "3", "4"),
         minutes=3,
     ),
 )
