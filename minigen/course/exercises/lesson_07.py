@@ -36,6 +36,18 @@ def start_written_over(x, start):
     return inputs
 
 
+def rows_run_on(x, start):
+    inputs = np.roll(x, 1)
+    inputs[0, 0] = start
+    return inputs
+
+
+def first_text_lost(x, start):
+    inputs = np.roll(x, 1, axis=0)
+    inputs[0] = start
+    return inputs
+
+
 def shifted_in_place(x, start):
     x[:, 1:] = x[:, :-1].copy()
     x[:, 0] = start
@@ -92,7 +104,8 @@ def scored(
     else:
         with np.errstate(invalid="ignore"):
             weights = normal(ops.where(visible, scores, hidden), axis=axis)
-    return {"mean": weights @ v, "weights": weights}[gives] if gives != "scores" else scores @ v
+    exchanged = ops.transpose(weights, (0, 1, 3, 2)) @ v
+    return {"mean": weights @ v, "weights": weights, "exchanged": exchanged}[gives]
 
 
 def with_mistake(**mistake):
@@ -224,6 +237,19 @@ def only_attention(x, layer, attention):
 
 
 def only_mlp(x, layer, attention):
+    return x + layer.down(ops.gelu(layer.up(layer.norm2(x))))
+
+
+def gelu_at_the_end(x, layer, attention):
+    x = only_attention(x, layer, attention)
+    return x + ops.gelu(layer.down(layer.up(layer.norm2(x))))
+
+
+def packed_by_heads(x, layer, attention):
+    B, L, C = x.shape
+    packed = layer.qkv(layer.norm1(x)).reshape(B, L, layer.heads, 3, C // layer.heads)
+    q, k, v = (packed[:, :, :, part].transpose(0, 2, 1, 3) for part in range(3))
+    x = x + layer.out(together(attention(q, k, v)))
     return x + layer.down(ops.gelu(layer.up(layer.norm2(x))))
 
 
@@ -404,6 +430,19 @@ EXERCISES = (
                 "second position given the first token?",
             ),
             (
+                lambda x, start: seen_before(x, 27),
+                "Always 27 at the beginning here: the start token is an argument.",
+            ),
+            (
+                lambda x, start: seen_before(x, start).astype(float),
+                "Fractions of tokens are none: they pick rows of a table, and must be integers.",
+            ),
+            (rows_run_on, "The end of one text runs on into the next: each row begins for itself."),
+            (
+                first_text_lost,
+                "Whole rows have moved, and the first text is lost: which axis is time?",
+            ),
+            (
                 lambda x, start: seen_before(x, 0),
                 "There is a 0 where the start token belongs; 0 is a letter like others.",
             ),
@@ -454,6 +493,26 @@ EXERCISES = (
                 with_mistake(axis=0),
                 "Your weights sum to 1 over the texts of the batch, which have nothing to do with "
                 "one another. Over what should they?",
+            ),
+            (
+                with_mistake(axis=1, hidden=-1e9),
+                "Here the heads share out their weights: along which axis should shares sum to 1?",
+            ),
+            (
+                with_mistake(hidden=-10.0),
+                "What must not be seen still gets a small share: what is the exponential of -10?",
+            ),
+            (
+                with_mistake(hidden=-1.0),
+                "What must not be seen still gets a share: what is the exponential of -1?",
+            ),
+            (
+                with_mistake(scale=lambda q, k, v: (q.shape[1] * q.shape[-1]) ** -0.5),
+                "The divisor counts the numbers of all heads; each score adds up one head's.",
+            ),
+            (
+                with_mistake(gives="exchanged"),
+                "The weights stand the wrong way round: row i must hold those of query i.",
             ),
             (
                 with_mistake(normal=lambda scores, axis: scores),
@@ -610,6 +669,20 @@ EXERCISES = (
                 "Each half has a norm of its own, with its own weights.",
             ),
             (
+                block_with(second_norm="norm1"),
+                "Both halves use the norm of the first: what stands before the second?",
+            ),
+            (gelu_at_the_end, "Here the bend comes after `down`: where is it in the picture?"),
+            (
+                lambda x, layer, attention: x,
+                "x comes out as it went in: neither half has added anything.",
+            ),
+            (
+                packed_by_heads,
+                "Your cut takes a query, key and value of each head in turn: in what order does "
+                "`qkv` pack them?",
+            ),
+            (
                 block_with(after=True),
                 "This normalises *after* each addition, as the Transformer of 2017 did. In the "
                 "picture each half reads a normalised copy, and the road stays as it is.",
@@ -675,7 +748,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "Follow the picture from below. The first half: norm1, qkv, attention, out; what "
+            "Follow the picture from the left. The first half: norm1, qkv, attention, out; what "
             "comes out is added to x.",
             "mg.ops.split(packed, 3, axis=-1) gives three Tensors (B, L, C); `apart` gives each "
             "its axis of heads, `together` takes it away from what attention returns.",
@@ -690,7 +763,7 @@ EXERCISES = (
         ),
         run=run_block,
         forbidden=("minigen.networks.transformer.Layer.__call__", "minigen.ops.attention"),
-        minutes=10,
+        minutes=9,
     ),
     Exercise(
         "07.faults",
