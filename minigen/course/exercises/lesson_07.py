@@ -36,6 +36,18 @@ def start_written_over(x, start):
     return inputs
 
 
+def rows_run_on(x, start):
+    inputs = np.roll(x, 1)
+    inputs[0, 0] = start
+    return inputs
+
+
+def first_text_lost(x, start):
+    inputs = np.roll(x, 1, axis=0)
+    inputs[0] = start
+    return inputs
+
+
 def shifted_in_place(x, start):
     x[:, 1:] = x[:, :-1].copy()
     x[:, 0] = start
@@ -92,7 +104,8 @@ def scored(
     else:
         with np.errstate(invalid="ignore"):
             weights = normal(ops.where(visible, scores, hidden), axis=axis)
-    return {"mean": weights @ v, "weights": weights}[gives] if gives != "scores" else scores @ v
+    exchanged = ops.transpose(weights, (0, 1, 3, 2)) @ v
+    return {"mean": weights @ v, "weights": weights, "exchanged": exchanged}[gives]
 
 
 def with_mistake(**mistake):
@@ -224,6 +237,19 @@ def only_attention(x, layer, attention):
 
 
 def only_mlp(x, layer, attention):
+    return x + layer.down(ops.gelu(layer.up(layer.norm2(x))))
+
+
+def gelu_at_the_end(x, layer, attention):
+    x = only_attention(x, layer, attention)
+    return x + ops.gelu(layer.down(layer.up(layer.norm2(x))))
+
+
+def packed_by_heads(x, layer, attention):
+    B, L, C = x.shape
+    packed = layer.qkv(layer.norm1(x)).reshape(B, L, layer.heads, 3, C // layer.heads)
+    q, k, v = (packed[:, :, :, part].transpose(0, 2, 1, 3) for part in range(3))
+    x = x + layer.out(together(attention(q, k, v)))
     return x + layer.down(ops.gelu(layer.up(layer.norm2(x))))
 
 
@@ -366,74 +392,6 @@ class Layer:
 
 EXERCISES = (
     Exercise(
-        "07.inputs",
-        "What each position sees last",
-        reference=seen_before,
-        alternatives=(seen_before_by_padding, seen_before_by_rolling, seen_before_row_by_row),
-        wrong=(
-            (
-                lambda x, start: x,
-                "Every position is given the very token that it should guess. What would it learn?",
-            ),
-            (
-                lambda x, start: np.concatenate([x[:, 1:], np.full((len(x), 1), start)], axis=1),
-                "Here a position is given the token *after* its own. Which one is known when it "
-                "is drawn?",
-            ),
-            (
-                lambda x, start: seen_before(seen_before(x, start), start),
-                "This is shifted once too often: follow the first token. Who is given it?",
-            ),
-            (
-                lambda x, start: np.roll(x, 1, axis=1),
-                "The first position is given the *last* token of its row. What is known before "
-                "anything is written?",
-            ),
-            (lambda x, start: np.roll(x, 1, axis=0), "Whole rows have moved: which axis is time?"),
-            (
-                lambda x, start: x[:, :-1],
-                "One column is missing: the first token needs something to be predicted from.",
-            ),
-            (
-                lambda x, start: np.concatenate([np.full((len(x), 1), start), x], axis=1),
-                "One column too many: who would be predicted from the last token?",
-            ),
-            (
-                start_written_over,
-                "The first token is overwritten and the others stay where they were: is the "
-                "second position given the first token?",
-            ),
-            (
-                lambda x, start: seen_before(x, 0),
-                "There is a 0 where the start token belongs; 0 is a letter like others.",
-            ),
-            (
-                lambda x, start: seen_before(x, start).T,
-                "Rows and columns are exchanged: one row a text, as it came.",
-            ),
-            (lambda x, start: seen_before(x[:, ::-1], start), "This runs from right to left."),
-            (
-                shifted_in_place,
-                "The result is right, but x has changed, and x still holds the targets.",
-            ),
-        ),
-        hints=(
-            "Write down a word of four letters and below each letter the one that was written "
-            "just before it.",
-            "Nothing was written before the first: there the start token stands, in every row. "
-            "And nobody is predicted from the last letter.",
-            "One column of start, then all columns of x but one: np.concatenate, axis=1.",
-        ),
-        inputs=some_tokens,
-        edges=(
-            (np.array([[3]]), 27),
-            (np.array([[1, 2, 3, 4]]), 9),
-            (np.array([[5], [6], [7]]), 27),
-            (np.array([[2, 0, 1], [0, 0, 2]]), 3),
-        ),
-        minutes=3,
-    ),
-    Exercise(
         "07.attention",
         "Causal attention",
         reference=attention,
@@ -454,6 +412,26 @@ EXERCISES = (
                 with_mistake(axis=0),
                 "Your weights sum to 1 over the texts of the batch, which have nothing to do with "
                 "one another. Over what should they?",
+            ),
+            (
+                with_mistake(axis=1, hidden=-1e9),
+                "Here the heads share out their weights: along which axis should shares sum to 1?",
+            ),
+            (
+                with_mistake(hidden=-10.0),
+                "What must not be seen still gets a small share: what is the exponential of -10?",
+            ),
+            (
+                with_mistake(hidden=-1.0),
+                "What must not be seen still gets a share: what is the exponential of -1?",
+            ),
+            (
+                with_mistake(scale=lambda q, k, v: (q.shape[1] * q.shape[-1]) ** -0.5),
+                "The divisor counts the numbers of all heads; each score adds up one head's.",
+            ),
+            (
+                with_mistake(gives="exchanged"),
+                "The weights stand the wrong way round: row i must hold those of query i.",
             ),
             (
                 with_mistake(normal=lambda scores, axis: scores),
@@ -566,6 +544,87 @@ EXERCISES = (
         minutes=10,
     ),
     Exercise(
+        "07.inputs",
+        "What each position sees last",
+        reference=seen_before,
+        alternatives=(seen_before_by_padding, seen_before_by_rolling, seen_before_row_by_row),
+        wrong=(
+            (
+                lambda x, start: x,
+                "Every position is given the very token that it should guess. What would it learn?",
+            ),
+            (
+                lambda x, start: np.concatenate([x[:, 1:], np.full((len(x), 1), start)], axis=1),
+                "Here a position is given the token *after* its own. Which one is known when it "
+                "is drawn?",
+            ),
+            (
+                lambda x, start: seen_before(seen_before(x, start), start),
+                "This is shifted once too often: follow the first token. Who is given it?",
+            ),
+            (
+                lambda x, start: np.roll(x, 1, axis=1),
+                "The first position is given the *last* token of its row. What is known before "
+                "anything is written?",
+            ),
+            (lambda x, start: np.roll(x, 1, axis=0), "Whole rows have moved: which axis is time?"),
+            (
+                lambda x, start: x[:, :-1],
+                "One column is missing: the first token needs something to be predicted from.",
+            ),
+            (
+                lambda x, start: np.concatenate([np.full((len(x), 1), start), x], axis=1),
+                "One column too many: who would be predicted from the last token?",
+            ),
+            (
+                start_written_over,
+                "The first token is overwritten and the others stay where they were: is the "
+                "second position given the first token?",
+            ),
+            (
+                lambda x, start: seen_before(x, 27),
+                "Always 27 at the beginning here: the start token is an argument.",
+            ),
+            (
+                lambda x, start: seen_before(x, start).astype(float),
+                "Fractions of tokens are none: they pick rows of a table, and must be integers.",
+            ),
+            (rows_run_on, "The end of one text runs on into the next: each row begins for itself."),
+            (
+                first_text_lost,
+                "Whole rows have moved, and the first text is lost: which axis is time?",
+            ),
+            (
+                lambda x, start: seen_before(x, 0),
+                "There is a 0 where the start token belongs; 0 is a letter like others.",
+            ),
+            (
+                lambda x, start: seen_before(x, start).T,
+                "Rows and columns are exchanged: one row a text, as it came.",
+            ),
+            (lambda x, start: seen_before(x[:, ::-1], start), "This runs from right to left."),
+            (
+                shifted_in_place,
+                "The result is right, but x has changed, and x still holds the targets.",
+            ),
+        ),
+        hints=(
+            "Write down a word of four letters and below each letter the one that was written "
+            "just before it.",
+            "Nothing was written before the first: there the start token stands, in every row. "
+            "And nobody is predicted from the last letter.",
+            "One column of start, then all columns of x but one: np.concatenate, axis=1.",
+        ),
+        inputs=some_tokens,
+        edges=(
+            (np.array([[3]]), 27),
+            (np.array([[1, 2, 3, 4]]), 9),
+            (np.array([[5], [6], [7]]), 27),
+            (np.array([[2, 0, 1], [0, 0, 2]]), 3),
+        ),
+        minutes=3,
+    ),
+    Exercise(
         "07.block",
         "A block of the Transformer",
         reference=block,
@@ -608,6 +667,20 @@ EXERCISES = (
             (
                 block_with(first_norm="norm2", second_norm="norm1"),
                 "Each half has a norm of its own, with its own weights.",
+            ),
+            (
+                block_with(second_norm="norm1"),
+                "Both halves use the norm of the first: what stands before the second?",
+            ),
+            (gelu_at_the_end, "Here the bend comes after `down`: where is it in the picture?"),
+            (
+                lambda x, layer, attention: x,
+                "x comes out as it went in: neither half has added anything.",
+            ),
+            (
+                packed_by_heads,
+                "Your cut takes a query, key and value of each head in turn: in what order does "
+                "`qkv` pack them?",
             ),
             (
                 block_with(after=True),
@@ -675,7 +748,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "Follow the picture from below. The first half: norm1, qkv, attention, out; what "
+            "Follow the picture from the left. The first half: norm1, qkv, attention, out; what "
             "comes out is added to x.",
             "mg.ops.split(packed, 3, axis=-1) gives three Tensors (B, L, C); `apart` gives each "
             "its axis of heads, `together` takes it away from what attention returns.",
