@@ -85,9 +85,20 @@ def divided_by_zero(logits, T):
         return logits / np.float64(T)
 
 
+def multiplied_everywhere(logits, T):
+    with np.errstate(invalid="ignore"):  # -inf * 0
+        return logits * T
+
+
 def powers_that_vanish(logits, T):
     with np.errstate(all="ignore"):
         return np.log(softmax(logits) ** (1 / T)) if T else with_temperature(logits, T)
+
+
+def powers_as_probabilities(logits, T):
+    with np.errstate(all="ignore"):
+        powers = softmax(logits) ** (1 / T)
+        return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def largest_of_all(logits):
@@ -361,6 +372,17 @@ def only_the_last(read, draw, x, length, context):
     return x
 
 
+def newest_only(read, draw, x, length, context):
+    """A cache that begins with the last column of the prompt, or of a window that has moved."""
+    begin, cache = 0, None
+    for _ in range(length):
+        while x.shape[1] - begin > context:
+            begin, cache = begin + context - context // 2, None
+        logits, cache = read(x[:, -1:], cache)
+        x = np.column_stack([x, draw(logits)])
+    return x
+
+
 def without_the_prompt(read, draw, x, length, context):
     return write(read, draw, x, length, context)[:, x.shape[1] :]
 
@@ -441,6 +463,11 @@ EXERCISES = (
                 "distribution that is nearly flat: the exercise asks for logits.",
             ),
             (
+                only_warm(powers_as_probabilities),
+                "These are probabilities; asked for are logits. (And p ** (1 / T) can be too small "
+                "for a floating-point number.)",
+            ),
+            (
                 only_warm(lambda logits, T: softmax(logits) / T),
                 "You divide probabilities, and the next softmax takes them for logits. What does "
                 "T divide?",
@@ -455,6 +482,18 @@ EXERCISES = (
                 only_cold(largest_of_all),
                 "At T = 0 one row keeps a token and the others lose all of theirs. The largest of "
                 "what?",
+            ),
+            (
+                only_cold(
+                    lambda logits: np.where(in_token_order(logits) == logits.argmax(), 0.0, -np.inf)
+                ),
+                "At T = 0 all rows are searched as one, and one place is found for all. Each row "
+                "has a largest of its own.",
+            ),
+            (
+                multiplied_everywhere,
+                "Below 1 this flattens, above 1 it sharpens, and at T = 0 all tokens are alike: "
+                "the wrong way round.",
             ),
             (
                 only_cold(all_the_largest),
@@ -513,6 +552,16 @@ EXERCISES = (
                 top_p_with(stays=lambda chance, before, p: before + chance <= p),
                 "What you keep adds up to less than p, and where one token has more than p alone, "
                 "nobody is left. Together they must *reach* p.",
+            ),
+            (
+                top_p_with(stays=lambda chance, before, p: before + chance < p),
+                "What you keep adds up to less than p, and at p = 1 one is missing. Together they "
+                "must *reach* p: who is missing?",
+            ),
+            (
+                lambda logits, p: np.where(np.isfinite(with_top_p(logits, p)), 0.0, -np.inf),
+                "The right tokens stay, but all as likely as one another. The exercise says what "
+                "they keep.",
             ),
             (
                 top_p_with(order=lambda logits: np.argsort(logits, axis=-1)),
@@ -715,11 +764,11 @@ EXERCISES = (
                 "Your window moves on by one column, so every step reads a full window.",
             ),
             (
-                write_with(moved=lambda begin, context: begin + context // 2 + (context == 1)),
+                write_with(moved=lambda begin, context: begin + context // 2),
                 "Right where the context is even. How many stay of an odd number?",
             ),
             (
-                write_with(full=lambda size, context: size >= context and context > 1),
+                write_with(full=lambda size, context: size >= context),
                 "Your window moves while there is still room for the newest column.",
             ),
             (
@@ -734,6 +783,11 @@ EXERCISES = (
             (
                 only_the_last,
                 "read sees only the last column each time. What does the cache need to hold?",
+            ),
+            (
+                newest_only,
+                "One column in each step, even where the cache is empty. Who reads what stands "
+                "before it?",
             ),
             (prompt_unread, "The first call reads one column. Who reads the rest of the prompt?"),
             (
@@ -756,7 +810,7 @@ EXERCISES = (
             (np.array([[3], [0]]), 11, 5),
             (np.array([[4]]), 5, 2),
             (np.arange(13)[None] % VOCABULARY, 3, 4),
-            (np.array([[1, 2], [3, 4]]), 4, 1),
+            (np.array([[1, 2], [3, 4]]), 4, 3),
             (np.array([[1, 2, 3]]), 0, 3),
         ),
         run=run_write,
@@ -808,7 +862,7 @@ EXERCISES = (
         hints=(
             "What does a temperature below 1 do to the likely tokens, and what to all others?",
             "The largest noise: what is -log(-log u) at the largest u below 1?",
-            "With noise that cannot exceed 7.6, which tokens can still win?",
+            "With noise that cannot exceed 7.63, which tokens can still win?",
         ),
         minutes=3,
     ),
