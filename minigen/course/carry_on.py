@@ -106,9 +106,13 @@ def as_floats(thing: Any) -> Any:
 
 
 def repeatable(thing: Any) -> bool:
-    """Whether a second function may run on a copy without a trace: no models, no optimisers."""
+    """Whether a second function may run on a copy without a trace: no models, no optimisers, no
+    functions that hold something (a cache, a generator), for a copy of them holds the same.
+    """
     if isinstance(thing, (tuple, list)):
         return all(map(repeatable, thing))
+    if getattr(thing, "__closure__", None):
+        return False
     plain = (np.ndarray, np.generic, np.random.Generator, int, float, str, type(None))
     return isinstance(thing, plain) or inspect.isroutine(thing)
 
