@@ -120,7 +120,7 @@ def gelu(x):
     """GELU in its tanh form (Hendrycks & Gimpel 2016).
 
     x s with s = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x^3); s' = 2 s (1 - s) u'.
-    In place, line by line: on the widest arrays of a Transformer that saves a quarter.
+    In place, line by line, for these are the widest arrays of a Transformer.
     """
     c = math.sqrt(2 / math.pi)
     u = x * x

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from minigen.compare import claims, experiment, thorough
 from minigen.compare.arms import DIGITS
 from minigen.compare.verdict import CONTRARY, DEPENDS, HOLDS, SMALL, UNDECIDED
 
+TUNING = Path(thorough.__file__).parent / "results" / "tuning.json"  # what --tune printed
 CLAIMS = {claim.id: claim for claim in claims.all_claims()}
 NAMES = ("bits", "chain_bits", "precision", "recall", "one_nn_accuracy", "class_entropy")
 
@@ -109,7 +111,7 @@ def test_rates_are_tried_on_images_kept_out(small):
 
 
 def test_every_arm_is_given_the_best_of_its_five_trials():
-    trials = json.loads((thorough.RESULTS / "tuning.json").read_text("utf-8"))["trials"]
+    trials = json.loads(TUNING.read_text("utf-8"))["trials"]
     for name, arm in DIGITS.items():
         bits = {trial["lr"]: trial["bits"] for trial in trials if trial["arm"] == name}
         assert len(bits) == 5 and arm.lr == pytest.approx(min(bits, key=bits.get))

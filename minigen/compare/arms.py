@@ -4,7 +4,8 @@ On digits four of the five share one body (3 layers of width 64, parameters with
 family is compared and not the network; the fifth is the U-Net that practice gives to diffusion.
 
 A budget is a number of steps, not of seconds, so that another machine repeats the same figures.
-`steps` is what takes 10 seconds of one thread on the machine named in `REFERENCE`.
+`steps` is what takes about 10 seconds of one thread on the machine named in `REFERENCE`, measured
+beside other work; when it is quiet, eight or nine.
 """
 
 from collections.abc import Callable

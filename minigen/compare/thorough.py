@@ -22,7 +22,6 @@ from minigen.compare.terminal import Parser, say
 from minigen.compare.verdict import verdict
 
 RESULT = "claims.json"
-RESULTS = Path(__file__).parent / "results"  # what full runs gave, committed
 MEASURING = {"GPT": 15, "masked": 250, "block": 40, "DDPM": 40, "U-Net": 60}  # seconds a cell
 
 
