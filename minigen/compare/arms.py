@@ -1,7 +1,9 @@
 """The contestants of the laboratory: what each is, what it learns from, how it is trained.
 
 On digits four of the five share one body (3 layers of width 64, parameters within 1%), so that the
-family is compared and not the network; the fifth is the U-Net that practice gives to diffusion.
+family is compared and not the network; the fifth is the U-Net that practice gives to diffusion. The
+four on text share another (2 layers of width 96), and begin with sinusoids as positions: drawn ones
+make masked diffusion stay longer where it learns nothing.
 
 A budget is a number of steps, not of seconds, so that another machine repeats the same figures.
 `steps` is what takes about 10 seconds of one thread on the machine named in `REFERENCE`, measured
@@ -16,15 +18,19 @@ from numpy import ndarray
 from numpy.random import Generator
 
 import minigen as mg
+from minigen.course.checkpoints import begin_with, waves
 
 REFERENCE = "x86_64, AMD EPYC, one thread of OpenBLAS, NumPy 2.4"
-BODY = {"layers": 3, "heads": 4, "width": 64}  # of four arms
+BODY = {"layers": 3, "heads": 4, "width": 64}  # of four arms on digits
+TEXT_BODY = {"layers": 2, "heads": 4, "width": 96}  # of the arms on text
+STRETCH = 64  # characters, each stretch of text by itself: no arm sees beyond
+LETTERS = 27  # a to z and space
 CHAIN = 50  # steps of both DDPMs; with more, the bound pays for noise finer than a grey level
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One contestant on digits."""
+    """One contestant, on digits or on text."""
 
     name: str
     build: Callable[[Generator], object]
@@ -77,6 +83,17 @@ def gaussian(net) -> mg.DDPM:
     return mg.DDPM(net, mg.schedules.cosine(), steps=CHAIN, predict="velocity", levels=17)
 
 
+def on_text(kind: type, **how) -> Callable[[Generator], object]:
+    """What builds a model of stretches of text."""
+
+    def build(rng: Generator):
+        model = kind(LETTERS, STRETCH, **TEXT_BODY, **how, rng=rng)
+        begin_with(model, waves(np.arange(STRETCH), TEXT_BODY["width"], longest=10_000))
+        return model
+
+    return build
+
+
 DIGITS = {
     arm.name: arm
     for arm in (
@@ -105,3 +122,26 @@ DIGITS = {
         ),
     )
 }
+
+TEXT = {
+    arm.name: arm
+    for arm in (
+        Arm("GPT on text", on_text(mg.GPT), first_lr=4e-3, lr=4e-3, steps=190),
+        Arm("masked on text", on_text(mg.MaskedDiffusion), first_lr=4e-3, lr=4e-3, steps=185),
+        Arm(
+            "block 4 on text",
+            on_text(mg.BlockDiffusion, block_size=4),
+            first_lr=4e-3,
+            lr=4e-3,
+            steps=80,
+        ),
+        Arm(
+            "block 16 on text",
+            on_text(mg.BlockDiffusion, block_size=16),
+            first_lr=4e-3,
+            lr=4e-3,
+            steps=80,
+        ),
+    )
+}
+ARMS = DIGITS | TEXT

@@ -6,8 +6,11 @@ returns is written to a file of its own. A cell whose file is there is not compu
 experiment that was stopped, by Ctrl-C or by a power cut, goes on where it was.
 """
 
+from __future__ import annotations  # a Cell may need a Cell
+
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import time
@@ -27,13 +30,15 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "MKL", "
 class Cell:
     """A call to be made: `function` as "module:name", and the keyword arguments that it gets.
 
-    It returns what JSON can hold; `seconds` is what it is expected to take on one thread.
+    It returns what JSON can hold; `seconds` is what it is expected to take on one thread, and
+    `needs` the cell whose files it reads.
     """
 
     name: str
     function: str
     settings: dict = field(hash=False)
     seconds: float = 0.0
+    needs: Cell | None = None
 
     @property
     def key(self) -> str:
@@ -41,10 +46,15 @@ class Cell:
         text = json.dumps([self.function, self.settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def compute(self) -> dict:
-        """Make the call here and now."""
+    def compute(self, folder: Path) -> dict:
+        """Make the call here and now; a function that takes `folder` keeps files of its own there.
+
+        These must be written, whole, before it returns.
+        """
         module, name = self.function.split(":")
-        return getattr(importlib.import_module(module), name)(**self.settings)
+        function = getattr(importlib.import_module(module), name)
+        place = {"folder": folder} if "folder" in inspect.signature(function).parameters else {}
+        return function(**self.settings, **place)
 
 
 def finished(cell: Cell, folder: Path) -> dict | None:
@@ -98,7 +108,7 @@ def compute_all(cells: list[Cell], folder: Path, workers: int = 2) -> tuple[dict
 def compute_and_write(cell: Cell, folder: Path) -> dict:
     """Compute a cell and write its file, whole or not at all."""
     start = time.perf_counter()
-    record = {"key": cell.key, "settings": cell.settings, "result": cell.compute()}
+    record = {"key": cell.key, "settings": cell.settings, "result": cell.compute(folder)}
     record["seconds"] = round(time.perf_counter() - start, 1)
     target = place(cell, folder)
     part = target.with_suffix(f".part{os.getpid()}")

@@ -100,6 +100,11 @@ def measured() -> dict:
     return json.loads(text)
 
 
+def runs(record: dict, size: int, way: str) -> list[dict]:
+    """What was measured of a block size drawn in this way, seed by seed."""
+    return [run[way] for run in record["cells"] if run["block_size"] == size]
+
+
 def column(record: dict, size: int, *path: str) -> tuple[float, float]:
     """Mean over seeds and its standard error, of one figure of one block size."""
     values = []

@@ -72,6 +72,15 @@ def mean(about: str, values: Sequence, delta: float) -> Effect:
     return around(about, values.mean(), error, len(values) - 1, delta)
 
 
+def within(about: str, off: Sequence, tolerance: float) -> Effect:
+    """Of something that should be 0 and is off by so much: what is left of the tolerance.
+
+    Above 0 it holds, below it does not; over seeds, or of one figure.
+    """
+    left = tolerance - np.atleast_1d(np.asarray(off, float))
+    return mean(about, left, 0.0) if len(left) > 1 else around(about, left[0], 0.0, 1, 0.0)
+
+
 def around(about: str, middle: float, error: float, freedom: float, delta: float) -> Effect:
     """The middle and a 95% interval around it: as many standard errors as Student's t says."""
     half = student(freedom) * error if error else 0.0

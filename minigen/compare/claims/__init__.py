@@ -1,9 +1,10 @@
 """The claims of the usual comparison, one file each, in one form.
 
 A claim says what is said, what would refute it, and what we expected before measuring (the history
-shows it: the file is older than the results). `delta` is the smallest effect that would matter, the
-effects have their sign taken so that the claim is positive, and the verdict follows by rule (see
-`minigen.compare.verdict`).
+shows it: the file is older than the results). `cells` are what it needs computed; claims share the
+trained models, and cells that are the same. From what the cells gave come the effects, each with
+its sign taken so that the claim is positive; `delta` is the smallest that would matter; and the
+verdict follows by rule (see `minigen.compare.verdict`).
 """
 
 import importlib
@@ -11,10 +12,8 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from minigen.compare.cells import Cell
 from minigen.compare.verdict import Effect
-
-SIZES = [10, 30]  # seconds' worth of training: see `minigen.compare.arms`
-SEEDS = range(5)
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,14 @@ class Claim:
     """A statement, and how it is judged."""
 
     id: str
+    title: str
     statement: str
     refuted: str  # by what
     expected: str  # written before measuring
     delta: float
-    effects: Callable[[list[dict], float], list[Effect]]  # from the digits' records
-    scope: str = "8 x 8 digits; 10 and 30 seconds' worth of one thread; five seeds"
+    scope: str  # what the verdict is of
+    cells: tuple[Cell, ...]
+    effects: Callable[[list[dict], float], list[Effect]]  # of what the cells gave, and delta
 
 
 def all_claims() -> list[Claim]:
@@ -36,6 +37,7 @@ def all_claims() -> list[Claim]:
     return [importlib.import_module(f"{__name__}.{name}").CLAIM for name in names]
 
 
-def figures(records: list[dict], arm: str, size: int, name: str) -> list[float]:
-    """One figure of one arm at one size, seed by seed."""
-    return [r["sizes"][str(size)][name] for r in records if r["arm"] == arm]
+def figures(records: list[dict], name: str, **where) -> list[float]:
+    """One figure of the records that have it and agree with `where`, in order of their seeds."""
+    found = [r for r in records if name in r and where.items() <= r.items()]
+    return [r[name] for r in sorted(found, key=lambda r: r["seed"])]

@@ -1,0 +1,44 @@
+"""C15: the hybrid."""
+
+from minigen.compare import dial
+from minigen.compare.claims import Claim
+from minigen.compare.verdict import Effect, difference
+
+FASTER = 1.2  # times
+WAYS = {"one_pixel_a_pass": (2, 4, 8, 16, 32), "four_pixels_a_pass": (4, 8, 16, 32)}
+
+
+def effects(records: list[dict], delta: float) -> list[Effect]:
+    """How much better (in 1-NN accuracy) than the faster end, of each block size that is 1.2 times
+    faster than the better end; from what `python -m minigen dial` left.
+    """
+    record = dial.measured()
+    end = dial.runs(record, 1, "one_pixel_a_pass")
+    fast = dial.runs(record, 64, "four_pixels_a_pass")
+    found = []
+    for way, sizes in WAYS.items():
+        for size in sizes:
+            own = dial.runs(record, size, way)
+            if mean_of(fast, "seconds_per_sample") > FASTER * mean_of(own, "seconds_per_sample"):
+                told = [[run["one_nn_accuracy"] for run in runs] for runs in (end, own)]
+                found.append(difference(f"blocks of {size}, {way.replace('_', ' ')}", *told, delta))
+    return found
+
+
+def mean_of(runs: list[dict], name: str) -> float:
+    return sum(run[name] for run in runs) / len(runs)
+
+
+CLAIM = Claim(
+    "C15",
+    "The hybrid",
+    "Hybrids keep the strengths of both.",
+    refuted="No block size makes samples that are better than the faster end's (autoregression) by"
+    " 0.05 and is 1.2 times faster than the better end (whole-image diffusion).",
+    expected="Judged in lesson 15, after the dial was measured: not decided for any block size. All"
+    " sizes' samples are about equally far from real digits.",
+    delta=0.05,
+    scope="8 x 8 digits, 300 steps for every block size, three seeds: `python -m minigen dial`",
+    cells=(),
+    effects=effects,
+)
