@@ -30,6 +30,8 @@ FEWER = range(3)  # of all other runs
 WARM_UP = 50  # steps
 FALL = 0.2  # of the steps so far: how long the branch is
 SETS = 4  # sample sets: 1-NN accuracy of one set of 360 has a standard deviation of 0.02
+SHOWN = 30  # samples of every arm that the report shows
+LEVELS = "0123456789abcdefg"
 KEPT = mg.evaluate.SampleMetrics._fields
 
 
@@ -139,7 +141,20 @@ def digits(folder: Path, arm: str, seed: int, size: int) -> dict:
     record = {"arm": arm, "seed": seed, "size": size, "bits": bits.value, "exact": bits.exact}
     if not bits.exact and kind.pixels:
         record["chain_bits"] = chain_bits(model, test)
-    return record | drawn(kind, lambda: model.sample(len(data.test), rng))
+    record |= drawn(kind, lambda: model.sample(len(data.test), rng))
+    if seed == 0:  # to look at, unselected
+        record["samples"] = written(kind.levels(model.sample(SHOWN, rng)))
+    return record
+
+
+def written(levels: ndarray) -> list[str]:
+    """Images (N, 8, 8) of levels 0 .. 16 as strings of 64 signs, for JSON."""
+    return ["".join(LEVELS[level] for level in image.ravel()) for image in levels]
+
+
+def read(images: list[str]) -> ndarray:
+    """The inverse of `written`."""
+    return np.array([[LEVELS.index(sign) for sign in x] for x in images]).reshape(-1, 8, 8)
 
 
 def chain_bits(model: mg.MaskedDiffusion, x: ndarray) -> float:
