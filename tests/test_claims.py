@@ -13,7 +13,7 @@ import minigen as mg
 from minigen.compare import arms, claims, experiment, thorough
 from minigen.compare.arms import ARMS, DIGITS, TEXT
 from minigen.compare.cells import Cell
-from minigen.compare.claims import c01, c04, c08, c11, c16, c17
+from minigen.compare.claims import c01, c04, c08, c11, c14, c16, c17
 from minigen.compare.verdict import CONTRARY, DEPENDS, HOLDS, SMALL, UNDECIDED
 
 RESULTS = Path(thorough.__file__).parent / "results"
@@ -131,11 +131,11 @@ def test_the_other_signs():
             {
                 "arm": arm,
                 "seed": k,
-                "change": change,
-                "one_nn_accuracy": 0.6 + e + 0.2 * (arm == "GPT" and change != ""),
+                "one_nn_accuracy": 0.6 + e + 0.2 * (arm == "GPT" and "change" in which),
+                **which,
             }
-            for arm in DIGITS
-            for change in ("", "rate x 3", "rate / 3", "a tenth shuffled", "400 images")
+            for arm in c14.ARMS
+            for which in ({"size": 30}, *({"change": change} for change in c14.CHANGES))
             for k, e in enumerate(wiggle)
         ],
         "C16": [
