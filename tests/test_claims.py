@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.compare import arms, claims, experiment, thorough
+from minigen.compare import arms, claims, experiment, thorough, verdict
 from minigen.compare.arms import ARMS, DIGITS, TEXT
 from minigen.compare.cells import Cell
 from minigen.compare.claims import c01, c04, c08, c11, c14, c16, c17
@@ -36,10 +36,7 @@ def made_up(noise: float = 0.005, **better) -> list[dict]:
 
 
 def verdict_of(name: str, records: list[dict]) -> str:
-    claim = CLAIMS[name]
-    return thorough.judged(claim, dict(zip([cell.name for cell in claim.cells], records)))[
-        "verdict"
-    ]
+    return verdict.verdict(CLAIMS[name].effects(records, CLAIMS[name].delta))
 
 
 DIFFUSION = ("DDPM", "U-Net", "masked")

@@ -43,7 +43,9 @@ def stages(wanted: list[Claim]) -> list[list[Cell]]:
 
 def judged(claim: Claim, results: dict) -> dict:
     """The claim with its effects and its verdict, from name -> result of its cells."""
-    effects = claim.effects([results[cell.name] for cell in claim.cells], claim.delta)
+    records = [results[cell.name] for cell in claim.cells]
+    effects = claim.effects(records, claim.delta)
+    controls = claim.controls(records) if claim.controls else []
     return {
         "claim": claim.id,
         "title": claim.title,
@@ -54,6 +56,8 @@ def judged(claim: Claim, results: dict) -> dict:
         "delta": claim.delta,
         "effects": [[e.about, e.mean, e.low, e.high, e.verdict] for e in effects],
         "verdict": verdict(effects),
+        "surprise": claim.surprise,
+        "controls": [[e.about, e.mean, e.low, e.high, e.verdict] for e in controls],
     }
 
 
@@ -61,9 +65,15 @@ def said(one: dict) -> str:
     """A claim as text: the statement, the verdict with its scope, every effect."""
     lines = [f"{one['claim']}  {one['statement']}"]
     lines += [f"    verdict: {one['verdict']} ({one['scope']}; delta {one['delta']:.3g})"]
-    for about, mean, low, high, word in one["effects"]:
-        lines.append(f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}")
+    lines += map(row, one["effects"])
+    if one["surprise"]:
+        lines += [f"    surprise: {one['surprise']}", *map(row, one["controls"])]
     return "\n".join(lines)
+
+
+def row(effect: list) -> str:
+    about, mean, low, high, word = effect
+    return f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}"
 
 
 def measured() -> dict:
