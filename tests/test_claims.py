@@ -13,7 +13,7 @@ import minigen as mg
 from minigen.compare import arms, claims, experiment, thorough, verdict
 from minigen.compare.arms import ARMS, DIGITS, TEXT
 from minigen.compare.cells import Cell
-from minigen.compare.claims import c01, c04, c08, c11, c14, c16, c17
+from minigen.compare.claims import c01, c04, c08, c11, c14, c16, c17, c18
 from minigen.compare.verdict import CONTRARY, DEPENDS, HOLDS, SMALL, UNDECIDED
 
 RESULTS = Path(thorough.__file__).parent / "results"
@@ -216,6 +216,18 @@ def test_what_is_known_stays(side):
         kind = DIGITS[arm]
         filled = kind.levels(how(kind.build(rng), kind.examples(x), known, rng))
         assert (filled == x)[:, known].all() and not (filled == x)[:, ~known].all()
+
+
+def test_a_fitted_temperature(tmp_path, monkeypatch):
+    """At temperature 1 the bits are the model's own; the choice is never worse where it is made."""
+    monkeypatch.setattr(experiment, "SIZES", [10])
+    gpt = DIGITS["GPT"].build(np.random.default_rng(0))
+    mg.save(experiment.weights(tmp_path, "GPT", 0, 10), gpt)
+    found = c18.tempered(tmp_path, "GPT", 0)
+    scored = mg.data.digits().test[c18.HALF :].reshape(-1, 64).astype(np.int64)
+    own = mg.evaluate.bits_per_dim(gpt, scored).value
+    assert found["as_trained"]["10"] == pytest.approx(own, rel=1e-5)
+    assert 1 <= found["temperature"]["10"] <= 2.5
 
 
 def test_fields_have_the_spectrum_that_is_asked_for():

@@ -85,8 +85,8 @@ CLAIM = Claim(
     scope="8 x 8 digits; 10, 30 and 120 seconds' worth of one thread; five seeds",
     cells=experiment.on_digits() + experiment.asked("c18:tempered", ["GPT"], seconds=20),
     effects=effects,
-    surprise="From 30 to 120 seconds' worth the GPT's samples get better while its bits get worse by"
-    " half a bit. Expected of the control: it is mostly overconfidence, so that with a temperature"
-    " fitted to half of the test images the loss shrinks to less than 0.1 bits.",
+    surprise="From 30 to 120 seconds' worth the GPT's samples get better while its bits get worse,"
+    " by half a bit. Expected of the control: it is mostly overconfidence, so that with a"
+    " temperature fitted to half of the test images the loss shrinks to less than 0.1 bits.",
     controls=controls,
 )
