@@ -54,10 +54,10 @@ def judged(claim: Claim, results: dict) -> dict:
         "expected": claim.expected,
         "scope": claim.scope,
         "delta": claim.delta,
-        "effects": [[e.about, e.mean, e.low, e.high, e.verdict] for e in effects],
+        "effects": [[e.about, e.mean, e.low, e.high, e.verdict, e.delta] for e in effects],
         "verdict": verdict(effects),
         "surprise": claim.surprise,
-        "controls": [[e.about, e.mean, e.low, e.high, e.verdict] for e in controls],
+        "controls": [[e.about, e.mean, e.low, e.high, e.verdict, e.delta] for e in controls],
     }
 
 
@@ -72,7 +72,7 @@ def said(one: dict) -> str:
 
 
 def row(effect: list) -> str:
-    about, mean, low, high, word = effect
+    about, mean, low, high, word, _ = effect
     return f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}"
 
 
