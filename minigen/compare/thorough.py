@@ -23,7 +23,7 @@ from minigen.compare.arms import REFERENCE
 from minigen.compare.cells import Cell, compute_all
 from minigen.compare.claims import Claim
 from minigen.compare.experiment import tuning_cells
-from minigen.compare.terminal import Parser, say
+from minigen.compare.terminal import Parser, say, typed
 from minigen.compare.verdict import verdict
 
 RESULT = "claims.json"  # of the thorough edition, also beside this file
@@ -166,8 +166,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def shown(record: dict, folder: Path) -> int:
-    """Print the claims."""
+    """Print the claims, and write the report."""
+    from minigen.compare import report  # it draws, which takes a second to import
+
     say("\n\n".join(map(said, record["claims"])))
+    try:
+        say(f"\nTo read and to print: {typed(report.write(record, folder))}")
+    except ModuleNotFoundError as error:
+        say(f"\nNo report was written: {error}, which comes with Jupyter (or: pip install jinja2)")
     return 0
 
 
