@@ -67,7 +67,7 @@ CLAIM = Claim(
     cells=experiment.on_digits(tuple(WAYS), [SIZE])
     + experiment.asked("c01:walks", WAYS, seconds=40),
     effects=effects,
-    surprise="Even 8 of 64 steps cost masked diffusion no 1-NN accuracy, though eight pixels are drawn"
-    " at once, as if independent. Is the metric blind there? The control: the loss of precision.",
+    surprise="Even 8 of 64 steps cost masked diffusion no 1-NN accuracy, though eight pixels at"
+    " once are drawn as if independent. Is the metric blind there? The control: loss of precision.",
     controls=controls,
 )
