@@ -75,8 +75,8 @@ CLAIM = Claim(
     scope="one sample at a time, the digits' body, one thread; five rounds of one machine",
     cells=tuple(Cell(f"speed_{side}", f"{__name__}:speed", {"side": side}, 60) for side in SIDES),
     effects=effects,
-    surprise="Ten steps of diffusion take a third of autoregression's time at 256 tokens, but as long"
-    " at 1,024. The control: does a pass over all positions grow faster than in proportion, as the"
-    " square of attention does, while one with a cache reads each position once?",
+    surprise="Ten steps of diffusion take a third of autoregression's time at 256 tokens, but as"
+    " long at 1,024. The control: does a pass over all positions grow faster than in proportion, as"
+    " the square in attention does, while with a cache each position is read once?",
     controls=controls,
 )
