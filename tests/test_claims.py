@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minigen as mg
-from minigen.compare import arms, claims, experiment, thorough, verdict
+from minigen.compare import arms, claims, experiment, head_to_head, thorough, verdict
 from minigen.compare.arms import ARMS, DIGITS, TEXT
 from minigen.compare.cells import Cell
 from minigen.compare.claims import c01, c04, c08, c11, c14, c16, c17, c18
@@ -369,3 +369,9 @@ def test_the_committed_result_is_what_the_claims_say_of_its_cells():
         assert again["verdict"] == one["verdict"] and len(again["effects"]) == len(one["effects"])
         for new, old in zip(again["effects"], one["effects"]):
             assert new[0] == old[0] and new[1:4] == pytest.approx(old[1:4], abs=1e-9)
+
+
+def test_the_main_job_ends_with_the_evidence():
+    said = head_to_head.evidence()
+    for one in thorough.measured()["claims"]:
+        assert f"{one['claim']:4}{one['title']}" in said and one["verdict"] in said

@@ -176,9 +176,7 @@ class Run:
 def evidence() -> str:
     """What the thorough edition found, beside which the figures of one run are a first look."""
     claims = thorough.measured()["claims"]
-    lines = [
-        "These are figures of one run with one seed. Over several seeds, by a rule, were found"
-    ]
+    lines = ["The figures above are of one run. What several seeds and a rule found:"]
     lines += [f"  {one['claim']:4}{one['title']:28}{one['verdict']}" for one in claims]
     lines.append(f"  {terminal.minigen()} compare   shows each with its evidence.")
     return "\n".join(lines)
