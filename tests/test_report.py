@@ -44,7 +44,7 @@ def made_up(cell, rng) -> dict:
         told |= {name: {side: near() for side in c11.KNOWN} for name in ("kept", "apart")}
     elif function in ("few", "few_letters"):
         what = f"{told['images']} digits" if function == "few" else "50,000 letters"
-        looks = [near(2) for _ in range(c16.LOOKS)]
+        looks = [near(2) for _ in c16.SHARES]
         told |= {"data": what, "best": near(2), "end": near(2), "looks": looks}
     elif function == "memory":
         told["moved"] = [near(0.9)] * told["order"] + [0.0] * (7 - told["order"])

@@ -123,7 +123,7 @@ def data(record: dict) -> plots.Picture:
         for axes, (what, times) in zip(panels, REPEATED.items()):
             for kind in c16.KINDS:
                 looks = np.transpose(figures(cells, "looks", data=what, kind=kind))
-                line(axes, dict(zip(np.linspace(0, times, c16.LOOKS + 1)[1:], looks)), kind)
+                line(axes, dict(zip(times * c16.SHARES, looks)), kind)
             axes.set(title=what, xlabel="times through the data")
         panels[0].set_ylabel("exact bits, validation part")
         for arm in c14.ARMS:
