@@ -124,7 +124,7 @@ def data(record: dict) -> plots.Picture:
             for kind in c16.KINDS:
                 looks = np.transpose(figures(cells, "looks", data=what, kind=kind))
                 line(axes, dict(zip(times * c16.SHARES, looks)), kind)
-            axes.set(title=what, xlabel="times through the data")
+            axes.set(title=what, xscale="log", xlabel="times through the data")
         panels[0].set_ylabel("exact bits, validation part")
         for arm in c14.ARMS:
             few = figures(cells, "one_nn_accuracy", arm=arm, change="400 images")
