@@ -478,6 +478,49 @@ EXERCISES = (
                 "In the degrees of freedom, how many are left in an arm once its mean is known?",
             ),
             (
+                interval_with(freedom=lambda a, b, n, m: min(n, m) - 1),
+                "These degrees of freedom forget the arm that was trained more often.",
+            ),
+            (
+                interval_with(freedom=lambda a, b, n, m: (a + b) / (a / (n - 1) + b / (m - 1))),
+                "Three squares stand in Welch's formula. For two arms alike, of five trainings "
+                "each, it gives 8: print yours.",
+            ),
+            (
+                interval_with(
+                    freedom=lambda a, b, n, m: (a + b) / (a**2 / (n - 1) + b**2 / (m - 1))
+                ),
+                "Degrees of freedom have no unit: measured in hundredths, your figures would have "
+                "other ones. What is not squared?",
+            ),
+            (
+                interval_with(
+                    freedom=lambda a, b, n, m: (a + b) ** 2 / (a / (n - 1) + b / (m - 1))
+                ),
+                "Degrees of freedom have no unit: the numerator is a squared variance here. What "
+                "is below it?",
+            ),
+            (
+                interval_with(error=lambda a, b: math.sqrt(a)),
+                "The second arm's trainings differ, too: its share of the error is missing.",
+            ),
+            (
+                interval_with(error=lambda a, b: math.sqrt(b)),
+                "The first arm's trainings differ, too: its share of the error is missing.",
+            ),
+            (
+                interval_with(quantile=lambda freedom: 1.0),
+                "This is one standard error to either side. How many are 95%?",
+            ),
+            (
+                interval_with(quantile=lambda freedom: 2 * student(freedom)),
+                "The quantile reaches from the middle to one end. Yours is twice as far.",
+            ),
+            (
+                interval_with(quantile=lambda freedom: student(freedom) / 2),
+                "The quantile reaches from the middle to one end. Yours is half as far.",
+            ),
+            (
                 interval_with(quantile=lambda freedom: 1.96),
                 "1.96 is for very many trainings, whose spread is known. For a few it is estimated,"
                 " and may be too small by chance: that is what student(freedom) is for.",
@@ -594,6 +637,8 @@ EXERCISES = (
                 ),
                 "What does the text say of an interval that touches delta?",
             ),
+            (lambda low, high, delta: HOLDS, "Every interval holds here."),
+            (lambda low, high, delta: UNDECIDED, "No interval decides anything here."),
             (
                 judged_with(small=lambda low, high, delta: low > -delta),
                 "Too small on both sides: how far up may the interval reach?",
@@ -609,6 +654,7 @@ EXERCISES = (
             (0.06, 0.2, 0.05),
             (-0.3, -0.1, 0.05),
             (-0.02, 0.04, 0.05),
+            (-0.04, 0.02, 0.05),
             (0.01, 0.03, 0.05),
             (-0.4, 0.5, 0.05),
             (0.01, 0.2, 0.05),
