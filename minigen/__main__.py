@@ -34,7 +34,7 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
     "compare": (
         "minigen.compare.thorough",
         "claims about the two families, each measured with five seeds, and its verdict",
-        "compare --claims C5 C6",
+        "compare",
     ),
     "work": (
         "minigen.course.work",

@@ -93,3 +93,16 @@ def test_an_experiment_killed_at_any_moment_goes_on(tmp_path):
         child.wait()
     results, errors = compute_all(cells(log, range(6), 0.2), folder)
     assert errors == {} and [r["square"] for r in results.values()] == [0, 1, 4, 9, 16, 25]
+
+
+def keeps(folder, x):
+    """A cell that keeps a file, and one that reads it."""
+    (folder / f"kept{x}").write_text(str(x))
+    return {"folder": folder.name}
+
+
+def test_a_function_that_takes_the_folder_is_told_it(tmp_path):
+    cell = Cell("keeper", f"{HERE}:keeps", {"x": 5})
+    results, errors = compute_all([cell], tmp_path / "place")
+    assert not errors and results["keeper"] == {"folder": "place"}
+    assert (tmp_path / "place" / "kept5").read_text() == "5" and "folder" not in cell.settings

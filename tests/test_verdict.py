@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigen.compare import verdict
-from minigen.compare.verdict import CONTRARY, DEPENDS, HOLDS, SMALL, UNDECIDED, Effect
+from minigen.compare.verdict import CONTRARY, DEPENDS, HOLDS, SMALL, UNDECIDED, Effect, within
 
 # Student's t, 97.5%: degrees of freedom and the printed quantile of any table.
 TABLE = {1: 12.706, 2: 4.303, 4: 2.776, 8: 2.306, 30: 2.042}
@@ -68,3 +68,11 @@ def test_an_effect_of_two_and_a_quarter_deltas_is_found():
 def test_at_delta_itself_the_rule_is_wrong_in_at_most_5_percent():
     found = simulated(1.0)
     assert np.mean([name == HOLDS for name in found]) <= 0.05
+
+
+def test_within_a_tolerance():
+    """Of a figure that should be 0: what is left of the tolerance, exact or over seeds."""
+    assert within("x", 0.25, 1.0).mean == 0.75 and within("x", 0.25, 1.0).verdict == HOLDS
+    assert within("x", 2.0, 1.0).verdict == CONTRARY
+    assert within("x", [0.1, 0.11, 0.12], 0.2).verdict == HOLDS
+    assert within("x", [0.1, 0.3, 0.2], 0.2).verdict == UNDECIDED

@@ -132,7 +132,7 @@ TEXT = {
             "block 4 on text",
             on_text(mg.BlockDiffusion, block_size=4),
             first_lr=4e-3,
-            lr=4e-3,
+            lr=8e-3,
             steps=80,
         ),
         Arm(

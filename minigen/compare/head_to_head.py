@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 import minigen as mg
-from minigen.compare import arms, terminal
+from minigen.compare import arms, terminal, thorough
 from minigen.compare.measure import Result, independent_pixels, measure, real_floor, table
 from minigen.compare.text import Setting, TextRun
 from minigen.training import interrupts
+
+MEASURING = 40  # seconds, on two cores with nothing else to do
 
 # -- the contestants -------------------------------------------------------------------------------
 
@@ -89,6 +91,8 @@ class Run:
     def go(self, seconds: float, text: Setting) -> None:
         """Train all, measure all, draw, then the text."""
         rng, digits = np.random.default_rng(self.seed), mg.data.digits()
+        training = len(self.arms) * seconds + text.seconds
+        terminal.say(f"{training:g} s of training, then about {MEASURING} s of measuring.")
         for arm in self.arms:
             terminal.say(f"{arm.walk} learns {len(digits.train):,} digits for {seconds:g} s ...")
             arm.train(digits.train, seconds, rng)
@@ -169,6 +173,17 @@ class Run:
         (folder / "results.json").write_text(record, encoding="utf-8")
 
 
+def evidence() -> str:
+    """What the thorough edition found, beside which the figures of one run are a first look."""
+    claims = thorough.measured()["claims"]
+    lines = [
+        "These are figures of one run with one seed. Over several seeds, by a rule, were found"
+    ]
+    lines += [f"  {one['claim']:4}{one['title']:28}{one['verdict']}" for one in claims]
+    lines.append(f"  {terminal.minigen()} compare   shows each with its evidence.")
+    return "\n".join(lines)
+
+
 # -- the command -----------------------------------------------------------------------------------
 
 
@@ -201,6 +216,7 @@ def main(argv: list[str] | None = None) -> int:
     if run.interrupted:
         return 130
     terminal.say(run.text.report())
+    terminal.say("\n" + evidence())
     folder = terminal.typed(options.out)
     terminal.say(
         f"\n{run.seconds:.0f} s in all. Open digits.png and walk.gif in {folder}. To draw more:"

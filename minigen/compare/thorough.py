@@ -23,7 +23,7 @@ from minigen.compare.arms import REFERENCE
 from minigen.compare.cells import Cell, compute_all
 from minigen.compare.claims import Claim
 from minigen.compare.experiment import tuning_cells
-from minigen.compare.terminal import Parser, say
+from minigen.compare.terminal import Parser, say, typed
 from minigen.compare.verdict import verdict
 
 RESULT = "claims.json"  # of the thorough edition, also beside this file
@@ -43,7 +43,9 @@ def stages(wanted: list[Claim]) -> list[list[Cell]]:
 
 def judged(claim: Claim, results: dict) -> dict:
     """The claim with its effects and its verdict, from name -> result of its cells."""
-    effects = claim.effects([results[cell.name] for cell in claim.cells], claim.delta)
+    records = [results[cell.name] for cell in claim.cells]
+    effects = claim.effects(records, claim.delta)
+    controls = claim.controls(records) if claim.controls else []
     return {
         "claim": claim.id,
         "title": claim.title,
@@ -52,8 +54,10 @@ def judged(claim: Claim, results: dict) -> dict:
         "expected": claim.expected,
         "scope": claim.scope,
         "delta": claim.delta,
-        "effects": [[e.about, e.mean, e.low, e.high, e.verdict] for e in effects],
+        "effects": [[e.about, e.mean, e.low, e.high, e.verdict, e.delta] for e in effects],
         "verdict": verdict(effects),
+        "surprise": claim.surprise,
+        "controls": [[e.about, e.mean, e.low, e.high, e.verdict, e.delta] for e in controls],
     }
 
 
@@ -61,9 +65,15 @@ def said(one: dict) -> str:
     """A claim as text: the statement, the verdict with its scope, every effect."""
     lines = [f"{one['claim']}  {one['statement']}"]
     lines += [f"    verdict: {one['verdict']} ({one['scope']}; delta {one['delta']:.3g})"]
-    for about, mean, low, high, word in one["effects"]:
-        lines.append(f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}")
+    lines += map(row, one["effects"])
+    if one["surprise"]:
+        lines += [f"    surprise: {one['surprise']}", *map(row, one["controls"])]
     return "\n".join(lines)
+
+
+def row(effect: list) -> str:
+    about, mean, low, high, word, _ = effect
+    return f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}"
 
 
 def measured() -> dict:
@@ -156,8 +166,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def shown(record: dict, folder: Path) -> int:
-    """Print the claims."""
+    """Print the claims, and write the report."""
+    from minigen.compare import report  # it draws, which takes a second to import
+
     say("\n\n".join(map(said, record["claims"])))
+    try:
+        say(f"\nTo read and to print: {typed(report.write(record, folder))}")
+    except ModuleNotFoundError as error:
+        say(f"\nNo report was written: {error}, which comes with Jupyter (or: pip install jinja2)")
     return 0
 
 

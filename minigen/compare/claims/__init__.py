@@ -29,6 +29,8 @@ class Claim:
     scope: str  # what the verdict is of
     cells: tuple[Cell, ...]
     effects: Callable[[list[dict], float], list[Effect]]  # of what the cells gave, and delta
+    surprise: str = ""  # what came out otherwise, and what could have made it vanish
+    controls: Callable[[list[dict]], list[Effect]] | None = None  # no part of the verdict
 
 
 def all_claims() -> list[Claim]:

@@ -32,16 +32,26 @@ def walks(folder: Path, arm: str, seed: int) -> dict:
     return {"arm": arm, "seed": seed, "ways": told}
 
 
-def effects(records: list[dict], delta: float) -> list[Effect]:
+def lost(records: list[dict], name: str, sign: int, delta: float) -> list[Effect]:
     """What the whole walk (50 steps; of masked diffusion 64) has and fewer steps lose."""
     found = []
     for arm, ways in WAYS.items():
-        whole = figures(records, "one_nn_accuracy", arm=arm, size=SIZE)
+        whole = figures(records, name, arm=arm, size=SIZE)
         runs = figures(records, "ways", arm=arm)
         for way in ways:
-            fewer = [run[way]["one_nn_accuracy"] for run in runs]
-            found.append(mean(f"{arm}: {way}", np.subtract(fewer, whole), delta))
+            fewer = [run[way][name] for run in runs]
+            found.append(mean(f"{arm}: {way}", sign * np.subtract(fewer, whole), delta))
     return found
+
+
+def effects(records: list[dict], delta: float) -> list[Effect]:
+    """In 1-NN accuracy, which grows where samples are told more easily."""
+    return lost(records, "one_nn_accuracy", 1, delta)
+
+
+def controls(records: list[dict]) -> list[Effect]:
+    """The same in precision."""
+    return lost(records, "precision", -1, 0.05)
 
 
 CLAIM = Claim(
@@ -57,4 +67,7 @@ CLAIM = Claim(
     cells=experiment.on_digits(tuple(WAYS), [SIZE])
     + experiment.asked("c01:walks", WAYS, seconds=40),
     effects=effects,
+    surprise="Even 8 of 64 steps cost masked diffusion no 1-NN accuracy, though eight pixels at"
+    " once are drawn as if independent. Is the metric blind there? The control: loss of precision.",
+    controls=controls,
 )
