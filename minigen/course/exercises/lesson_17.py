@@ -5,6 +5,7 @@ laboratories that the lesson asks to name.
 import math
 import re
 import statistics
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -123,21 +124,29 @@ def form(claim) -> str:
     if not {first, second} <= trained:
         return "the cells do not train both arms"
     if _seen.get(_key(claim), _said(claim)) != _said(claim):
-        return "these two arms were measured before this was written"
+        return "these two arms were measured before this was written: take others, or begin anew"
     return ""
 
 
-def run_claim(answer, gain, spread, trainings, seed):
-    """What the claim says of made-up results: its first arm has `gain` deltas more of its figure
-    than its second, in the direction of its sentence; `spread` (deltas) is that of trainings.
+def run_claim(answer, effect_in_deltas, spread_in_deltas, trainings, seed):
+    """What the claim says of made-up results: by so much has its first arm more of its figure than
+    its second, or less if its sentence says lower; so much do trainings differ.
     """
     claim = answer()
     if fault := form(claim):
         return fault
-    found = claim.effects(made_up(claim, gain, spread, trainings, seed), claim.delta)
+    records = made_up(claim, effect_in_deltas, spread_in_deltas, trainings, seed)
+    found = quietly(claim.effects, records, claim.delta)
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, Effect) for one in found):
         return "effects returns no list of Effects"
     return verdict(found) if found else "effects returns an empty list"
+
+
+def quietly(answer, *arguments):
+    """Without NumPy's warnings of what has no variance: a probe may hand in one training."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return answer(*arguments)
 
 
 def made_up(claim: Claim, gain: float, spread: float, trainings: int, seed: int) -> list[dict]:
@@ -573,6 +582,7 @@ EXERCISES = (
             two_arms(_rng, 5, 2, 3),
             (np.arange(8.0).reshape(4, 2), np.ones((3, 4))),
         ),
+        run=quietly,
         forbidden=("minigen.compare.verdict.difference", "minigen.compare.verdict.around"),
         minutes=10,
     ),
@@ -637,8 +647,6 @@ EXERCISES = (
                 ),
                 "What does the text say of an interval that touches delta?",
             ),
-            (lambda low, high, delta: HOLDS, "Every interval holds here."),
-            (lambda low, high, delta: UNDECIDED, "No interval decides anything here."),
             (
                 judged_with(small=lambda low, high, delta: low > -delta),
                 "Too small on both sides: how far up may the interval reach?",
