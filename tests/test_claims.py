@@ -97,9 +97,10 @@ def test_the_other_signs():
             for k, e in enumerate(wiggle)
         ],
         "C4": [
-            {"world": world, "arm": arm, "seed": k, "valid": 0.5 + e + 0.2 * (arm != "GPT")}
+            {"world": world, "arm": arm, "seed": k, "times": 1,
+             "valid": 0.5 + e + 0.2 * (arm != "GPT")}
             for world in c04.WORLDS
-            for arm in c04.STEPS
+            for arm in c04.ARMS
             for k, e in enumerate(wiggle)
         ],
         "C7": [

@@ -51,7 +51,7 @@ def test_readme_shows_what_is_made():
     text = pictures.README.read_text(encoding="utf-8")
     made = pictures.with_parts(text, pictures.parts())
     assert made == text, "make it anew: python -m minigen pictures"
-    for name in ("families", "dial", *(path.stem[:2] for path in pictures.lessons())):
+    for name in ("families", "dial", "compare", *(path.stem[:2] for path in pictures.lessons())):
         assert (pictures.PICTURES / f"{name}.png").exists()
 
 

@@ -1,8 +1,8 @@
 """`python -m minigen pictures`: README's pictures and tables, made anew from code and lessons.
 
-Who looks at whom in the four families, the dial (from its committed result), a small picture of
-each lesson and the table of the course. What stands in README.md between
-`<!-- NAME -->` and `<!-- end -->` is replaced; a test holds it to what is made here.
+Who looks at whom in the four families, the dial and the usual comparison (from their committed
+results), a small picture of each lesson and the table of the course. What stands in README.md
+between `<!-- NAME -->` and `<!-- end -->` is replaced; a test holds it to what is made here.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import minigen as mg
-from minigen.compare import dial
+from minigen.compare import charts, dial, report, thorough
 from minigen.course import notebooks
 
 README = notebooks.ROOT / "README.md"
@@ -125,7 +125,11 @@ def header(notebook) -> str:
 
 def parts() -> dict[str, str]:
     """What stands in README between `<!-- NAME -->` and `<!-- end -->`, by NAME."""
-    return {"course": course_table(), "dial": dial.table(dial.measured())}
+    return {
+        "course": course_table(),
+        "dial": dial.table(dial.measured()),
+        "compare": report.table(thorough.measured()),
+    }
 
 
 def with_parts(text: str, made: dict[str, str]) -> str:
@@ -146,6 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     drawn = {
         "families": families_picture(families(np.random.default_rng(0))),
         "dial": dial.picture(dial.measured()),
+        "compare": charts.training(thorough.measured()),
     }
     for name, figure in drawn.items():
         figure.savefig(PICTURES / f"{name}.png", dpi=110, metadata={"Software": None})

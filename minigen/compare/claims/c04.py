@@ -12,7 +12,9 @@ from minigen.compare.experiment import FEWER
 from minigen.compare.verdict import Effect, difference
 
 BODY = {"layers": 2, "heads": 4, "width": 32}
-STEPS = {"GPT": 800, "masked": 800, "DDPM": 800}  # of 64 strings: about 10 seconds each
+ARMS = ("GPT", "masked", "DDPM")
+STEPS = 800  # of 64 strings (the mirror's 16 at once): about 10 seconds
+LONGER = 4  # times, in the control
 DRAWS = 2000
 PAIRS = ((0, 1), (2, 3))  # opening and closing, of two kinds of brackets
 
@@ -46,8 +48,11 @@ def brackets(pairs: int = 4) -> ndarray:
 WORLDS = {"parity": parity, "mirror": mirror, "brackets": brackets}
 
 
-def captured(world: str, arm: str, seed: int) -> dict:
-    """A cell: train on strings of the world; which share of what is drawn belongs to it."""
+def captured(world: str, arm: str, seed: int, times: int = 1) -> dict:
+    """A cell: train on strings of the world; which share of what is drawn belongs to it.
+
+    With `times` as many batches as all arms get.
+    """
     strings, rng = WORLDS[world](), np.random.default_rng([seed, 4])
     symbols, length = strings.max() + 1, strings.shape[1]
     shape = (symbols, 1, length)
@@ -62,23 +67,33 @@ def captured(world: str, arm: str, seed: int) -> dict:
         x = 2 * np.eye(symbols, dtype=np.float32)[strings] - 1
         x = x.transpose(0, 2, 1).reshape(-1, *shape)
     batches = mg.data.batches(x, min(64, len(x)), rng)
-    _, ema = mg.fit(model, batches, steps=STEPS[arm], lr=3e-3, rng=rng, progress=False)
+    _, ema = mg.fit(model, batches, steps=STEPS * times, lr=3e-3, rng=rng, progress=False)
     with ema.applied():
         drawn = model.sample(DRAWS, rng)
     if arm == "DDPM":
         drawn = drawn.reshape(DRAWS, symbols, length).argmax(axis=1)
     place = symbols ** np.arange(length)
     valid = np.isin(drawn @ place, strings @ place)
-    return {"world": world, "arm": arm, "seed": seed, "valid": float(valid.mean())}
+    record = {"world": world, "arm": arm, "seed": seed, "times": times}
+    return record | {"valid": float(valid.mean())}
 
 
 def effects(records: list[dict], delta: float) -> list[Effect]:
     """The share of valid strings: diffusion's less the GPT's."""
+    return further(records, delta, ("masked", "DDPM"), 1)
+
+
+def controls(records: list[dict]) -> list[Effect]:
+    """The same of the DDPM, when all train for longer."""
+    return further(records, 0.05, ("DDPM",), LONGER)
+
+
+def further(records: list[dict], delta: float, arms: tuple, times: int) -> list[Effect]:
     found = []
     for world in WORLDS:
-        gpt = figures(records, "valid", world=world, arm="GPT")
-        for arm in ("masked", "DDPM"):
-            share = figures(records, "valid", world=world, arm=arm)
+        gpt = figures(records, "valid", world=world, arm="GPT", times=times)
+        for arm in arms:
+            share = figures(records, "valid", world=world, arm=arm, times=times)
             found.append(difference(f"{world}: {arm} less GPT, valid strings", share, gpt, delta))
     return found
 
@@ -93,17 +108,21 @@ CLAIM = Claim(
     expected="Who looks at whom is as said, exactly: see the picture of the four families. But"
     " 'captures' does not hold: parity is as hard for all, and the GPT leads in brackets.",
     delta=0.05,
-    scope="strings of 8 symbols, 800 batches of 64, a body of 2 layers of width 32, three seeds",
+    scope="strings of 8 symbols, 800 batches, a body of 2 layers of width 32, three seeds",
     cells=tuple(
         Cell(
-            f"captured_{world}_{arm}_seed{seed}",
+            f"captured_{world}_{arm}_{times}_seed{seed}",
             f"{__name__}:captured",
-            {"world": world, "arm": arm, "seed": seed},
-            12,
+            {"world": world, "arm": arm, "seed": seed, "times": times},
+            8 * times,
         )
         for seed in FEWER
         for world in WORLDS
-        for arm in STEPS
+        for arm, times in [*((arm, 1) for arm in ARMS), ("GPT", LONGER), ("DDPM", LONGER)]
     ),
     effects=effects,
+    surprise="The DDPM keeps hardly a rule, not even the mirror, which the others know. Is that the"
+    " family, or has it not begun to learn? The control: four times the batches for both (in one"
+    " run that was tried first, the mirror was then kept by all samples, brackets by 0.66).",
+    controls=controls,
 )
