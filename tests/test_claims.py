@@ -358,3 +358,14 @@ def test_a_run_in_small_and_a_cell_that_fails(capsys, tmp_path, monkeypatch):
     assert "broken failed: TypeError" in capsys.readouterr().out
     record = json.loads((tmp_path / "claims.json").read_text("utf-8"))
     assert [one["claim"] for one in record["claims"]] == ["C15"]
+
+
+def test_the_committed_result_is_what_the_claims_say_of_its_cells():
+    """Judged anew from the committed cells: the same effects and verdicts, of every claim."""
+    record = thorough.measured()
+    assert [one["claim"] for one in record["claims"]] == list(CLAIMS)
+    for one in record["claims"]:
+        again = json.loads(json.dumps(thorough.judged(CLAIMS[one["claim"]], record["cells"])))
+        assert again["verdict"] == one["verdict"] and len(again["effects"]) == len(one["effects"])
+        for new, old in zip(again["effects"], one["effects"]):
+            assert new[0] == old[0] and new[1:4] == pytest.approx(old[1:4], abs=1e-9)

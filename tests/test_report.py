@@ -204,6 +204,9 @@ def test_advice_follows_the_verdicts_of_single_effects():
     beginning, elsewhere = report.advice({"claims": [one]})
     assert beginning["where"] == {"autoregression": ["top, x"], "either": ["top, y"]}
     assert elsewhere["where"] == {"autoregression": ["left"]}
+    rows = report.advised({"claims": [one]}).splitlines()[2:]
+    assert "| autoregression 1, either 1 | 2 settings |" in rows[0]
+    assert "| autoregression 1 | 1 setting |" in rows[1] and "claims/c11.py" in rows[1]
     assert {task.claim for task in report.TASKS} <= {claim.id for claim in claims.all_claims()}
 
 

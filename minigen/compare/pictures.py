@@ -129,6 +129,7 @@ def parts() -> dict[str, str]:
         "course": course_table(),
         "dial": dial.table(dial.measured()),
         "compare": report.table(thorough.measured()),
+        "advice": report.advised(thorough.measured()),
     }
 
 

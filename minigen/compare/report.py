@@ -253,6 +253,19 @@ def advice(record: dict) -> list[dict]:
     return found
 
 
+def advised(record: dict) -> str:
+    """The same in Markdown, without the settings, for README."""
+    lines = []
+    for one in advice(record):
+        task, total = one["task"], sum(map(len, one["where"].values()))
+        most_first = sorted(one["where"].items(), key=lambda item: -len(item[1]))
+        said = ", ".join(f"{choice} {len(settings)}" for choice, settings in most_first)
+        link = f"[{task.claim}](minigen/compare/claims/c{task.claim[1:]:0>2}.py)"
+        settings = f"{total} setting{'s' if total > 1 else ''}"
+        lines.append(f"| {task.wanted} | {said} | {settings} | {link} | {one['scope']} |")
+    return "\n".join(["| for | take | of | claim | measured on |", "|---|---|---|---|---|", *lines])
+
+
 # -- the page --------------------------------------------------------------------------------------
 
 
