@@ -106,3 +106,9 @@ def test_a_function_that_takes_the_folder_is_told_it(tmp_path):
     results, errors = compute_all([cell], tmp_path / "place")
     assert not errors and results["keeper"] == {"folder": "place"}
     assert (tmp_path / "place" / "kept5").read_text() == "5" and "folder" not in cell.settings
+
+
+def test_a_cell_depends_on_the_one_that_it_needs():
+    first, other = (Cell("train", f"{HERE}:square", {"x": x}) for x in (1, 2))
+    keys = {Cell("read", f"{HERE}:square", {"x": 3}, needs=cell).key for cell in (first, other)}
+    assert len(keys) == 2

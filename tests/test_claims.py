@@ -330,6 +330,10 @@ def test_cells_of_another_version_are_refused(capsys, tmp_path):
         thorough.main(["--thorough", "--claims", "C10", "--out", str(tmp_path)])
     said = capsys.readouterr().err
     assert "'version': 0" in said and "expected" in said and not (tmp_path / "cells").exists()
+    (tmp_path / "laboratory.json").write_text("half a fi")
+    with pytest.raises(SystemExit):
+        thorough.main(["--thorough", "--claims", "C10", "--out", str(tmp_path)])
+    assert "unknown origin" in capsys.readouterr().err
 
 
 def test_too_little_room_is_said_before_anything_is_computed(capsys, tmp_path, monkeypatch):
@@ -342,7 +346,7 @@ def test_too_little_room_is_said_before_anything_is_computed(capsys, tmp_path, m
 
 def test_a_run_in_small_and_a_cell_that_fails(capsys, tmp_path, monkeypatch):
     """C10 is judged; a claim whose cell fails is not, and the command says so."""
-    command = ["--thorough", "--claims", "C10", "C15", "--out", str(tmp_path)]
+    command = ["--thorough", "--claims", "c10", "C15", "C10", "--out", str(tmp_path)]
     assert thorough.main(command) == 0
     record = json.loads((tmp_path / "claims.json").read_text("utf-8"))
     assert [one["claim"] for one in record["claims"]] == ["C10", "C15"]

@@ -42,8 +42,11 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What the result depends on, so that other settings never get an old file's figures."""
-        text = json.dumps([self.function, self.settings], sort_keys=True)
+        """What the result depends on, but for the code: other settings, here or in the cell that
+        is needed, never get an old file's figures.
+        """
+        made_from = [self.needs.key] if self.needs else []
+        text = json.dumps([self.function, self.settings, *made_from], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def compute(self, folder: Path) -> dict:

@@ -65,15 +65,17 @@ def said(one: dict) -> str:
     """A claim as text: the statement, the verdict with its scope, every effect."""
     lines = [f"{one['claim']}  {one['statement']}"]
     lines += [f"    verdict: {one['verdict']} ({one['scope']}; delta {one['delta']:.3g})"]
+    lines += [f"    would refute it: {one['refuted']}", f"    expected: {one['expected']}"]
     lines += map(row, one["effects"])
     if one["surprise"]:
-        lines += [f"    surprise: {one['surprise']}", *map(row, one["controls"])]
+        lines.append(f"    surprise: {one['surprise']}")
+    lines += [row([*effect[:4], ""]) for effect in one["controls"]]  # no part of the verdict
     return "\n".join(lines)
 
 
 def row(effect: list) -> str:
-    about, mean, low, high, word, _ = effect
-    return f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}"
+    about, mean, low, high, word = effect[:5]
+    return f"    {about:52} {mean:+.3g} [{low:+.3g}, {high:+.3g}]  {word}".rstrip()
 
 
 def measured() -> dict:
@@ -94,10 +96,14 @@ def opened(folder: Path) -> Path:
     """The folder for cells, if it is of this version and there is room; otherwise a ValueError."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "laboratory.json"
-    if file.exists():
-        found = json.loads(file.read_text("utf-8"))
+    if file.exists() or (folder / "cells").exists():
+        try:
+            found = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError):
+            found = "unknown origin"
         if found != here():
-            raise ValueError(f"--out {folder} holds cells of {found}; expected {here()}")
+            why = f"--out {folder} holds cells of {found}; expected {here()}"
+            raise ValueError(f"{why}: give another folder")
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise ValueError(
@@ -135,6 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tune", action="store_true", help="try the learning rates, and stop")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="runs/compare")
     options = parser.parse_args(argv)
+    options.claims = list(dict.fromkeys(name.upper() for name in options.claims))
     unknown = set(options.claims) - set(known)
     if unknown:
         parser.error(f"no claim {', '.join(sorted(unknown))}; expected some of {', '.join(known)}")
@@ -155,6 +162,12 @@ def main(argv: list[str] | None = None) -> int:
     record = {
         "claims": [judged(claim, results) for claim in whole],
         "cells": {cell.name: results[cell.name] for claim in whole for cell in claim.cells},
+        "training_seconds": {
+            cell.needs.name: results[cell.needs.name]["seconds"]
+            for claim in whole
+            for cell in claim.cells
+            if cell.needs
+        },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread a cell",
         "steps": f"so many as take their seconds on {REFERENCE}",
         "python": platform.python_version(),

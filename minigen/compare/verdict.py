@@ -42,7 +42,8 @@ class Effect:
 def verdict(effects: Sequence[Effect]) -> str:
     """Of a claim with several settings: "depends" where one holds and another does not.
 
-    Where no two settings disagree, one that is not decided leaves the whole undecided.
+    Too small in some and the contrary in others is the contrary. Where none of this is the case,
+    one setting that is not decided leaves the whole undecided.
     """
     found = {effect.verdict for effect in effects}
     if len(found) == 1:
@@ -58,10 +59,15 @@ def verdict(effects: Sequence[Effect]) -> str:
 
 
 def difference(about: str, more: Sequence, less: Sequence, delta: float) -> Effect:
-    """mean(more) - mean(less), two arms that share nothing: Welch's interval over their seeds."""
+    """mean(more) - mean(less) of two arms: Welch's interval over their seeds.
+
+    It takes the arms for independent. Ours share the test images and, seed by seed, the order of
+    the training images; what that has in common cancels in the difference or is left out.
+    """
     more, less = np.asarray(more, float), np.asarray(less, float)
     parts = [x.var(ddof=1) / len(x) for x in (more, less)]
-    freedom = sum(parts) ** 2 / sum(p**2 / (len(x) - 1) for p, x in zip(parts, (more, less)))
+    each = [part**2 / (len(x) - 1) for part, x in zip(parts, (more, less))]
+    freedom = sum(parts) ** 2 / sum(each) if any(each) else 1.0
     return around(about, more.mean() - less.mean(), math.sqrt(sum(parts)), freedom, delta)
 
 

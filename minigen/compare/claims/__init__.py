@@ -1,10 +1,10 @@
 """The claims of the usual comparison, one file each, in one form.
 
 A claim says what is said, what would refute it, and what we expected before measuring (the history
-shows it: the file is older than the results). `cells` are what it needs computed; claims share the
-trained models, and cells that are the same. From what the cells gave come the effects, each with
-its sign taken so that the claim is positive; `delta` is the smallest that would matter; and the
-verdict follows by rule (see `minigen.compare.verdict`).
+shows it: the file is older than the results, unless it says otherwise). `cells` are what it needs
+computed; claims share the trained models, and cells that are the same. From what the cells gave
+come the effects, each with its sign taken so that the claim is positive; `delta` is the smallest
+that would matter; and the verdict follows by rule (see `minigen.compare.verdict`).
 """
 
 import importlib
@@ -29,7 +29,9 @@ class Claim:
     scope: str  # what the verdict is of
     cells: tuple[Cell, ...]
     effects: Callable[[list[dict], float], list[Effect]]  # of what the cells gave, and delta
-    surprise: str = ""  # what came out otherwise, and what could have made it vanish
+    surprise: str = (
+        ""  # what came out otherwise, what could have made it vanish, and whether it did
+    )
     controls: Callable[[list[dict]], list[Effect]] | None = None  # no part of the verdict
 
 

@@ -17,9 +17,9 @@ STEPS = 10  # of DDIM
 def dials(folder: Path, arm: str, seed: int) -> dict:
     """A cell: 1-NN accuracy with the dial at half, at one, at double.
 
-    The dial of the GPT is its temperature; that of a DDPM is how much noise its sampler thinks
-    there is: all betas of a variance-preserving chain times the factor. The network is told the
-    log-SNR, so that the same one serves all three.
+    The dial of the GPT is its temperature; that of a DDPM are the betas of a variance-preserving
+    chain, all times the factor: where the chain ends, and where its steps lie. The network is told
+    the log-SNR, so that the same one serves all three.
     """
     model, kind = mg.load(experiment.weights(folder, arm, seed, 30)), DIGITS[arm]
     rng, n = np.random.default_rng([seed, 3]), len(mg.data.digits().test)
@@ -40,10 +40,10 @@ def dials(folder: Path, arm: str, seed: int) -> dict:
 
 
 def effects(records: list[dict], delta: float) -> list[Effect]:
-    """What a factor of two adds to the 1-NN accuracy: diffusion's less the GPT's."""
+    """What a factor of two adds to the 1-NN accuracy: diffusion's minus the GPT's."""
     gpt = figures(records, "added", arm="GPT")
     return [
-        difference(f"{arm}'s noise less GPT's temperature", added, gpt, delta)
+        difference(f"{arm}'s schedule minus GPT's temperature", added, gpt, delta)
         for arm in ("DDPM", "U-Net")
         for added in [figures(records, "added", arm=arm)]
     ]
@@ -57,8 +57,8 @@ CLAIM = Claim(
     refuted="A wrong temperature costs a GPT no less quality than a wrong schedule costs a DDPM.",
     expected="The contrary, as in lesson 10, with one network each: the temperature hurts more.",
     delta=0.05,
-    scope="8 x 8 digits, 30 seconds' worth, five seeds; each dial at half and at double, DDIM in"
-    " 10 steps",
+    scope="8 x 8 digits, 30 seconds' worth, five seeds; one dial each, the mean of half and double;"
+    " DDIM in 10 steps of a chain that is not the one of training",
     cells=experiment.asked("c03:dials", ("GPT", "DDPM", "U-Net"), seconds=30),
     effects=effects,
 )

@@ -80,7 +80,7 @@ CLAIM = Claim(
     " too, but to know it one must add up all orders: its bound is lower by more than 0.01 nats."
     " In continuous worlds diffusion has an exact likelihood by its ODE: lesson 12.",
     delta=0.01,
-    scope="worlds of 64 strings, all enumerated; nats a string; three seeds",
+    scope="worlds of 64 strings, all enumerated; masked diffusion in random order; three seeds",
     cells=tuple(
         Cell(f"likelihoods_seed{seed}", f"{__name__}:likelihoods", {"seed": seed}, 20)
         for seed in FEWER

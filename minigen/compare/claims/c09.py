@@ -57,7 +57,8 @@ CLAIM = Claim(
     expected="True at order 1, or when the last p symbols together are called the state; false with"
     " the last symbol as the state for every order above 1.",
     delta=1e-6,
-    scope="n-grams of orders 1 to 6 of the Python manual; the largest of 1,000 contexts, exact",
+    scope="n-grams of orders 1 to 6 of the Python manual; the largest of 1,000 contexts, one other"
+    " letter in each",
     cells=tuple(
         Cell(f"memory_{order}", f"{__name__}:memory", {"order": order}, 20) for order in ORDERS
     ),

@@ -73,7 +73,8 @@ CLAIM = Claim(
     expected="Holds for DDPM's forward chain. Not for all diffusion: what DDIM reverses keeps its"
     " noise, and two states together tell the third exactly.",
     delta=4.0,
-    scope="200,000 walks from two points under the cosine schedule; in standard errors, at most 4",
+    scope="200,000 forward walks from two points under the cosine schedule; in standard errors, at"
+    " most 4",
     cells=tuple(
         Cell(f"chain_{'ddpm' if m else 'ddim'}", f"{__name__}:chain", {"markov": m}, 5)
         for m in (True, False)

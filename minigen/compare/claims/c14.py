@@ -24,7 +24,7 @@ def changed(folder: Path, arm: str, seed: int, change: str) -> dict:
 
 
 def effects(records: list[dict], delta: float) -> list[Effect]:
-    """What a change adds to the 1-NN accuracy: the GPT's less diffusion's."""
+    """What a change adds to the 1-NN accuracy: the GPT's minus diffusion's."""
     found = []
     for change in CHANGES:
         added = {}
@@ -33,7 +33,7 @@ def effects(records: list[dict], delta: float) -> list[Effect]:
             before = figures(records, "one_nn_accuracy", arm=arm, size=30)
             added[arm] = np.subtract(after, before)
         for arm in ("masked", "DDPM"):
-            about = f"{change}: GPT's loss less {arm}'s"
+            about = f"{change}: quality lost, GPT minus {arm}"
             found.append(difference(about, added["GPT"], added[arm], delta))
     return found
 

@@ -1,8 +1,11 @@
 """C16: few data, repeated often.
 
-A first design looked at the validation part eight times, evenly: a GPT had overfitted before the
-first look, and its "best" was none. So looks begin early and grow farther apart.
+Changed after a first look at half of the cells: they had looked at the validation part eight times,
+evenly, in 500 and 200 epochs; a GPT had overfitted before the first look, and its "best" was none.
+So looks begin early, and runs are shorter (200 and 150 epochs). The expectation is the old one.
 """
+
+import itertools
 
 import numpy as np
 from numpy import ndarray
@@ -65,6 +68,7 @@ RIVALS = (
     ("100 digits", "GPT, dropout"),
     ("100 digits", "GPT, hidden inputs"),
     ("300 digits", "GPT"),
+    ("300 digits", "GPT, hidden inputs"),
     ("50,000 letters", "GPT"),
 )
 
@@ -124,12 +128,20 @@ def exact_bits(model, x: ndarray) -> float:
 
 
 def effects(records: list[dict], delta: float) -> list[Effect]:
-    """What autoregression pays more than masked diffusion: stopped at its best, and at the end."""
+    """What autoregression pays more than masked diffusion, each stopped at its best."""
+    return paid(records, "best", delta)
+
+
+def controls(records: list[dict]) -> list[Effect]:
+    """The same at the end, with nobody stopped."""
+    return paid(records, "end", 0.02)
+
+
+def paid(records: list[dict], when: str, delta: float) -> list[Effect]:
     found = []
     for data, kind in RIVALS:
-        for when in ("best", "end"):
-            pair = [figures(records, when, data=data, kind=which) for which in (kind, "masked")]
-            found.append(difference(f"{data}: {kind} less masked, {when}", *pair, delta))
+        pair = [figures(records, when, data=data, kind=which) for which in (kind, "masked")]
+        found.append(difference(f"{data}: {kind} minus masked, bits", *pair, delta))
     return found
 
 
@@ -143,7 +155,7 @@ CLAIM = Claim(
     " 100 digits perhaps, and hidden inputs give the GPT most of what masked diffusion has.",
     delta=0.02,
     scope="100 and 300 digits (200 and 150 epochs), 50,000 letters (53 epochs); exact bits; three"
-    " seeds; one learning rate for all",
+    " seeds; one learning rate for all, which never falls",
     cells=tuple(
         Cell(
             f"few_{images}_{experiment.typed(kind)}_seed{seed}",
@@ -152,7 +164,8 @@ CLAIM = Claim(
             EPOCHS[images] * images / BATCH / 18 + (60 if kind == "masked" else 10),
         )
         for seed in experiment.FEWER
-        for images, kind in [*((100, kind) for kind in KINDS), (300, "GPT"), (300, "masked")]
+        for images, kind in itertools.product(EPOCHS, KINDS)
+        if (images, kind) != (300, "GPT, dropout")
     )
     + tuple(
         Cell(
