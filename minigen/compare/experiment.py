@@ -126,7 +126,7 @@ def training(arm: str, seed: int, change: str = "", factor: float = 1.0) -> Cell
 
 # -- measuring -------------------------------------------------------------------------------------
 
-MEASURING = {"GPT": 10, "masked": 110, "block": 20, "DDPM": 20, "U-Net": 40}  # seconds
+MEASURING = {"GPT": 3, "masked": 84, "block": 21, "DDPM": 14, "U-Net": 20}  # seconds
 
 
 def digits(folder: Path, arm: str, seed: int, size: int) -> dict:

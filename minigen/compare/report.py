@@ -144,6 +144,18 @@ OTHERS = (
         )
         for side in c11.KNOWN
     ),
+    *(
+        Row(
+            label,
+            "C11",
+            lambda cells, arm, size, name=name: figures(cells, name, arm=arm),
+            form=".1f",
+        )
+        for name, label in (
+            ("psnr", f"cleaning noise of {c11.NOISE}: PSNR, dB"),
+            ("linear_psnr", "the same by the best matrix"),
+        )
+    ),
 )
 
 

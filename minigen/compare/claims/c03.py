@@ -59,6 +59,6 @@ CLAIM = Claim(
     delta=0.05,
     scope="8 x 8 digits, 30 seconds' worth, five seeds; one dial each, the mean of half and double;"
     " DDIM in 10 steps of a chain that is not the one of training",
-    cells=experiment.asked("c03:dials", ("GPT", "DDPM", "U-Net"), seconds=30),
+    cells=experiment.asked("c03:dials", ("GPT", "DDPM", "U-Net"), seconds=8),
     effects=effects,
 )

@@ -115,7 +115,7 @@ CLAIM = Claim(
             f"captured_{world}_{arm}_{times}_seed{seed}",
             f"{__name__}:captured",
             {"world": world, "arm": arm, "seed": seed, "times": times},
-            8 * times,
+            7 * times,
         )
         for seed in FEWER
         for world in WORLDS

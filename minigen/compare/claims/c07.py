@@ -68,7 +68,7 @@ CLAIM = Claim(
             f"letters_{experiment.typed(arm)}_seed{seed}_{size}s",
             f"{__name__}:letters",
             {"arm": arm, "seed": seed, "size": size},
-            15 if arm == "GPT on text" else 60,
+            1 if arm == "GPT on text" else 22,
             experiment.training(arm, seed),
         )
         for seed in experiment.FEWER

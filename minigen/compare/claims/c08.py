@@ -82,7 +82,7 @@ CLAIM = Claim(
     delta=0.01,
     scope="worlds of 64 strings, all enumerated; masked diffusion in random order; three seeds",
     cells=tuple(
-        Cell(f"likelihoods_seed{seed}", f"{__name__}:likelihoods", {"seed": seed}, 20)
+        Cell(f"likelihoods_seed{seed}", f"{__name__}:likelihoods", {"seed": seed}, 7)
         for seed in FEWER
     ),
     effects=effects,

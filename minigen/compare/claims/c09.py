@@ -60,7 +60,7 @@ CLAIM = Claim(
     scope="n-grams of orders 1 to 6 of the Python manual; the largest of 1,000 contexts, one other"
     " letter in each",
     cells=tuple(
-        Cell(f"memory_{order}", f"{__name__}:memory", {"order": order}, 20) for order in ORDERS
+        Cell(f"memory_{order}", f"{__name__}:memory", {"order": order}, 3) for order in ORDERS
     ),
     effects=effects,
 )

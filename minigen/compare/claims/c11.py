@@ -124,6 +124,6 @@ CLAIM = Claim(
     delta=0.05,
     scope="8 x 8 digits, 30 seconds' worth, five seeds; share of completions that keep the class;"
     " 'any half': 38 of 64 pixels, scattered",
-    cells=experiment.asked("c11:fill", ARMS, seconds=60),
+    cells=experiment.asked("c11:fill", ARMS, seconds=38),
     effects=effects,
 )

@@ -161,7 +161,7 @@ CLAIM = Claim(
             f"few_{images}_{experiment.typed(kind)}_seed{seed}",
             f"{__name__}:few",
             {"kind": kind, "images": images, "seed": seed},
-            EPOCHS[images] * images / BATCH / 18 + (60 if kind == "masked" else 10),
+            EPOCHS[images] * images / BATCH / 18 + (85 if kind == "masked" else 10),
         )
         for seed in experiment.FEWER
         for images, kind in itertools.product(EPOCHS, KINDS)

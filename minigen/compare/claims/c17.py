@@ -104,6 +104,6 @@ CLAIM = Claim(
         for seed in range(8)
         for exponent, noise in SPECTRA
     )
-    + experiment.asked("c17:settled", ("DDPM", "U-Net"), seconds=10),
+    + experiment.asked("c17:settled", ("DDPM", "U-Net"), seconds=3),
     effects=effects,
 )

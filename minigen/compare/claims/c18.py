@@ -84,7 +84,7 @@ CLAIM = Claim(
     delta=0.3,
     scope="8 x 8 digits; 10, 30 and 120 seconds' worth of one thread; five seeds; the chain rule is"
     " of left to right, masked and block diffusion draw in random order",
-    cells=experiment.on_digits() + experiment.asked("c18:tempered", ["GPT"], seconds=20),
+    cells=experiment.on_digits() + experiment.asked("c18:tempered", ["GPT"], seconds=2),
     effects=effects,
     surprise="From 30 to 120 seconds' worth the GPT's samples get better while its bits get worse,"
     " by half a bit. Expected of the control: it is mostly overconfidence, so that with a"
