@@ -699,6 +699,11 @@ EXERCISES = (
                 "The arms are the same: is it false to call their difference too small to matter?",
             ),
             (
+                alarms_with(second=lambda p, n: math.sqrt(p * (1 - p) / max(1, n - 1))),
+                "The share is right. Its error divides by n - 1. Of zeros and ones the variance is"
+                " p(1 - p), with nothing to correct: divide by all n.",
+            ),
+            (
                 alarms_with(second=lambda p, n: p * (1 - p) / n),
                 "The share is right. Its error is squared still.",
             ),
