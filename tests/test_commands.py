@@ -424,7 +424,7 @@ def test_a_real_ctrl_c_ends_the_process_with_130(elsewhere):
     with subprocess.Popen(
         argv, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as job:
-        assert b"learns" in job.stdout.readline()
+        assert b"of training" in job.stdout.readline() and b"learns" in job.stdout.readline()
         job.send_signal(signal.SIGINT)
         out, err = job.communicate(timeout=60)
     assert job.returncode == 130 and b"Traceback" not in err and b"Interrupted" in out
