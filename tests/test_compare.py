@@ -32,10 +32,11 @@ def test_what_is_said_fits_80_columns_and_points_to_what_is_there(run):
     assert set(table) <= set(lines) and max(map(len, table)) <= 80
     commands = [line.split() for line in lines if line.startswith("  ") and "%" not in line]
     typed = [words for words in commands if Path(words[0]).name.startswith(("python", "jupyter"))]
-    assert len(typed) == 3
-    (python, *_, checkpoint, _), (_, *work), (jupyter, *lab) = typed
+    assert len(typed) == 4
+    (_, *evidence), (python, *_, checkpoint, _), (_, *work), (jupyter, *lab) = typed
     assert all(Path(path).exists() for path in (python, checkpoint, jupyter))
     assert work == ["-m", "minigen", "work"] and lab == ["lab", "work"]
+    assert evidence == ["-m", "minigen", "compare"]
 
 
 def test_the_main_job_writes_what_it_promises(run):

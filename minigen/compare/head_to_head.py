@@ -178,7 +178,7 @@ def evidence() -> str:
     claims = thorough.measured()["claims"]
     lines = ["The figures above are of one run. What several seeds and a rule found:"]
     lines += [f"  {one['claim']:4}{one['title']:28}{one['verdict']}" for one in claims]
-    lines.append(f"  {terminal.minigen()} compare   shows each with its evidence.")
+    lines += ["Each with its evidence:", f"  {terminal.minigen()} compare"]
     return "\n".join(lines)
 
 
