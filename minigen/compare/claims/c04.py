@@ -1,4 +1,8 @@
-"""C4: who captures a rule of the whole?"""
+"""C4: who captures a rule of the whole?
+
+Changed after a first look: batches of the mirror, a world of 16 strings, held 16; now 64 as in the
+other worlds. The control came with the surprise. The expectation is the old one.
+"""
 
 import itertools
 
