@@ -33,7 +33,7 @@ COMMANDS = {  # name: the module with its main(argv), what it does, an example
     ),
     "compare": (
         "minigen.compare.thorough",
-        "claims about the two families, each measured with five seeds, and its verdict",
+        "claims about the two families, each with its evidence and its verdict",
         "compare",
     ),
     "work": (

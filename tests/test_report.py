@@ -208,7 +208,21 @@ def test_advice_follows_the_verdicts_of_single_effects():
     rows = report.advised({"claims": [one]}).splitlines()[2:]
     assert "| autoregression 1, either 1 | 2 settings |" in rows[0]
     assert "| autoregression 1 | 1 setting |" in rows[1] and "claims/c11.py" in rows[1]
+    assert rows[0].endswith("| here |") and rows[1].endswith("|  |")  # a claim's scope stands once
     assert {task.claim for task in report.TASKS} <= {claim.id for claim in claims.all_claims()}
+
+
+def test_advice_names_the_model_and_uses_every_effect_once():
+    record = thorough.measured()
+    advised = report.advice(record)
+    unet, body, masked = (one["where"] for one in advised if one["task"].claim == "C5")
+    assert "a DDPM with a U-Net" in unet and "masked diffusion" not in unet
+    assert set(masked) <= {"a GPT", "masked diffusion", "either", "not decided"}
+    assert "a DDPM of the same body" in body
+    for claim in record["claims"]:
+        mine = [one["where"].values() for one in advised if one["task"].claim == claim["claim"]]
+        used = [setting for where in mine for settings in where for setting in settings]
+        assert not mine or sorted(used) == sorted(effect[0] for effect in claim["effects"])
 
 
 def test_the_command_prints_and_says_where_the_page_is(record, tmp_path, capsys, monkeypatch):
