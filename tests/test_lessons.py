@@ -334,12 +334,14 @@ def test_a_class_is_graded_one_row_a_student(tables, tmp_path, capsys):
 
 
 def marked(folder: Path, *names: str) -> list[dict]:
-    """The rows that marking the files of a folder gives."""
+    """The rows that marking the files of a folder gives; the status is 1 if one is unreadable."""
     table = folder / "out.csv"
     files = [str(folder / name) for name in names]
-    assert handed_in.main([*files, "--csv", str(table), "--seconds", "10"]) == 0
+    status = handed_in.main([*files, "--csv", str(table), "--seconds", "10"])
     with table.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    assert status == any(row["problem"] == "not a readable notebook" for row in rows)
+    return rows
 
 
 def test_odd_hand_ins_each_get_their_row(tables, tmp_path):

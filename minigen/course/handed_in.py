@@ -102,7 +102,7 @@ def grade_cell(notebook: NotebookNode, name: str, index: int, limit: float) -> s
 def main(argv: list[str] | None = None) -> int:
     """`python -m minigen check FILE.ipynb [...] --csv out.csv`.
 
-    One row a student, that is a file.
+    One row a student, that is a file. Returns 0; 1 if a file was no readable notebook.
     """
     parser = argparse.ArgumentParser(
         "python -m minigen check",
@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{path}: {row.get('problem') or f'{passed} of {len(grades)} passed'}")
             for name, mark in grades.items():
                 print(f"    {name}: {mark}")
-    return 0
+    return int(None in handed_in.values())
 
 
 def opened(path: Path) -> NotebookNode | None:
@@ -144,7 +144,3 @@ def opened(path: Path) -> NotebookNode | None:
     except Exception as error:
         print(f"{path}: not a readable notebook: {type(error).__name__}: {error}")
         return None
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -192,7 +192,7 @@ EXERCISES = (
         wrong=(
             (
                 lambda x: x / 16,
-                "This runs from 0 to 1: the lowest level is in the middle of where it should end. "
+                "This runs from 0 to 1: level 0 lands in the middle of the wanted range. "
                 "How long is the way from -1 to 1, and where does it begin?",
             ),
             (

@@ -853,7 +853,7 @@ EXERCISES = (
             ),
             (
                 ("healthy", "flat", "lazy", "short"),
-                "With few draws two of them look healthy. Look at the right end of the curves.",
+                "Look at the right end of the curves: which of them is still inside?",
             ),
             (
                 ("flat", "lazy", "healthy", "short"),

@@ -918,7 +918,7 @@ EXERCISES = (
             "One of the walks has gradients of a wrong shape. What changes shapes on the way back?",
             "The network ends with error * error: one value, used twice, by one step. Which bugs "
             "would show there already, in all gradients?",
-            "Look at the factors of one walk from W3 on to W1: the longer the way back, the ...?",
+            "Look at the factors of one walk from W3 to W2: the longer the way back, the ...?",
         ),
         choices=("1", "2", "3", "4"),
         minutes=3,

@@ -553,15 +553,15 @@ EXERCISES = (
             ),
             (
                 "142",
-                "One fan is almost right, but for the height on which it settles. Would a mixed-up "
-                "order of lags do just that?",
+                "One fan settles far from the mean of the past. Would a mixed-up order of lags "
+                "do just that?",
             ),
             ("134", "One fan has the right middle everywhere: its lags are in order."),
         ),
         hints=(
             "Start with the widths: one fan is as wide in its first year as in its last.",
             "Then the middles: one settles far from the mean of the past.",
-            "Count the swings of the last one in a decade; and look at its misses.",
+            "Count the swings of the remaining one in a decade; and look at its misses.",
         ),
         choices=("1", "2", "3", "4"),
         minutes=3,

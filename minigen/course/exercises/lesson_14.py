@@ -894,11 +894,11 @@ EXERCISES = (
             ("132", "Which of the bugs cannot change a single string that is drawn?"),
             ("312", "One run draws too many likely strings, one too many unlikely ones. Which bug "
              "prefers what the network is sure of?"),
-            ("321", "Is every run's reported cost right but the one whose strings are wrong?"),
+            ("321", "Which run reports a wrong cost, and are its strings wrong?"),
             ("231", "Of one run the strings are as chance alone would have them. Which bug?"),
             ("214", "Could float32 be seen in a world whose rarest token has a chance of 5%?"),
             ("413", "How rare must a token be, for 2^-24 to matter?"),
-            ("314", "Two runs report the right cost. Which two?"),
+            ("314", "A's strings are likelier than the world's. Which bug likes the likely?"),
         ),
         hints=(
             "Begin with the reported costs: a bug of the sampler does not change them.",
