@@ -13,8 +13,8 @@ def check_gradients(
 ) -> float:
     """Compare `backward` with central differences for every element of every argument.
 
-    The loss is <r, function(*arrays)> with a random cotangent r: one of ones misses 30% of wrong
-    rules.
+    The loss is <r, function(*arrays)> with a random cotangent r: one of ones would miss rules that
+    only mix up elements.
 
     Args:
         function: takes Tensors, one for each array, and returns a Tensor of any shape.

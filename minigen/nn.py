@@ -1,8 +1,9 @@
 """Layers: plain objects that hold Tensors and are called.
 
-Names, arguments and initial values are those of `torch.nn`. There is no registry and no train/eval
-mode: `parameters` (below the layers) finds the tensors of any object by looking at its attributes.
-No layer draws when it is called; a network that wants dropout calls `ops.dropout` with a generator.
+Names, arguments and initial values are those of `torch.nn`, where torch has the layer. There is no
+registry and no train/eval mode: `parameters` (below the layers) finds the tensors of any object by
+looking at its attributes. No layer draws when it is called; a network that wants dropout calls
+`ops.dropout` with a generator.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from minigen.tensor import Tensor, read_only
 def describe(obj) -> str:
     """One line for a prompt: the arguments that built obj, and how many numbers it has learned.
 
-    Every class with `__repr__ = nn.describe` keeps its constructor's arguments as attributes.
+    Of the arguments those that it keeps as attributes are shown.
     """
     built_with = []
     for name in inspect.signature(type(obj)).parameters:
@@ -339,6 +340,7 @@ def _held(obj, private: bool) -> list[tuple]:
 
 
 # -- no more than was agreed -----------------------------------------------------------------------
+# A checkpoint from a stranger may describe a model that would fill the memory.
 
 WEIGHT = 256  # numbers that a weight counts besides its own: an object of Python is not free
 _left: ContextVar[int | None] = ContextVar("numbers that may still be built", default=None)

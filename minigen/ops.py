@@ -1,9 +1,9 @@
 """Every differentiable primitive: the value and its vector-Jacobian products on adjacent lines.
 
-Names and meaning follow `torch.nn.functional`. In a rule, `g` is the gradient of the loss by the
-op's value; the rule returns the gradient of the loss by one argument. Summing over broadcast axes
-is the engine's work, not the rule's. A primitive is as large as an equation in a textbook: few
-passes over memory, and one derivation to read.
+Names and meaning follow `torch.nn.functional`; those of shaping follow NumPy. In a rule, `g` is the
+gradient of the loss by the op's value; the rule returns the gradient of the loss by one argument.
+Summing over broadcast axes is the engine's work, not the rule's. A primitive is as large as an
+equation in a textbook: few passes over memory, and one derivation to read.
 """
 
 import math

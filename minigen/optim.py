@@ -28,7 +28,7 @@ class Optimizer:
         arguments.within("(0, inf)", lr=lr)
         parameters = _checked(parameters)
         self.lr = lr
-        self.steps = np.zeros((), np.int64)
+        self.steps = np.zeros((), np.int64)  # an array, so that `nn.state` saves it
         # matrices before vectors, so that weight decay concerns one slice of the buffer
         self._parameters = dict(sorted(parameters.items(), key=lambda item: item[1].ndim < 2))
         self._matrix_size = sum(p.size for p in self._parameters.values() if p.ndim >= 2)
@@ -192,7 +192,7 @@ class EMA:
     def __init__(self, parameters: Mapping[str, Tensor], decay: float = 0.999) -> None:
         arguments.within("[0, 1)", decay=decay)
         self.decay = decay
-        self.steps = np.zeros((), np.int64)
+        self.steps = np.zeros((), np.int64)  # an array: see `Optimizer`
         self._parameters = _checked(parameters)
         self.average = _flatten(self._parameters)
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.random import Generator
 
 from minigen import arguments
-from minigen.schedules import Schedule, checked, log_normal, spread
+from minigen.schedules import Schedule, checked, log_normal
 
 MOST_NUMBERS = 50_000_000  # of covariances that a mixture may hold, 400 MB
 
@@ -70,14 +70,14 @@ class GaussianMixture:
 
     def score(self, x: ndarray, t=0.0) -> ndarray:
         """Gradient of log_prob with respect to x, shaped like x."""
-        joint, offset, variances, _ = self._components(x, t)
-        return _like(x, self._expect(joint, -offset / variances))
+        log_joint, offset, variances, _ = self._components(x, t)
+        return _like(x, self._expect(log_joint, -offset / variances))
 
     def denoise(self, x: ndarray, t) -> ndarray:
         """E[clean | x_t], shaped like x: the best answer any network could give."""
-        joint, offset, variances, alpha = self._components(x, t)
+        log_joint, offset, variances, alpha = self._components(x, t)
         gain = alpha[..., None] * self._variances / variances  # how much of an offset is signal
-        clean = _softmax(joint) @ self.means + self._expect(joint, gain * offset)
+        clean = _softmax(log_joint) @ self.means + self._expect(log_joint, gain * offset)
         return _like(x, clean)
 
     def _components(self, x, t):
@@ -89,21 +89,21 @@ class GaussianMixture:
         if self.schedule is None and np.any(np.asarray(t) != 0):
             knows = "this mixture was made without a schedule: it only knows t = 0"
             raise ValueError(f"{knows}, got t = {t}")
-        flat, alpha, sigma = _rows(x), 1.0, 0.0
+        flat = _rows(x)
+        alpha, sigma = np.ones((1, 1)), np.zeros((1, 1))
         if flat.shape[1:] != self.shape:
             raise ValueError(f"x must hold {self.shape[0]} numbers an example, got shape {x.shape}")
         if self.schedule is not None:
-            alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        alpha, sigma = spread(alpha, flat), spread(sigma, flat)
+            alpha, sigma = self.schedule.at(t, flat)
         variances = alpha[..., None] ** 2 * self._variances + sigma[..., None] ** 2
         from_means = flat[:, None] - alpha[..., None] * self.means
         offset = np.einsum("bkd,kde->bke", from_means, self._axes)
         log_density = log_normal(offset, 0, np.sqrt(variances)).sum(-1)
         return np.log(self.weights) + log_density, offset, variances, alpha
 
-    def _expect(self, joint, along_axes):
+    def _expect(self, log_joint, along_axes):
         """Average over the components' posterior of vectors given in their axes: (B, D)."""
-        weighted = _softmax(joint)[..., None] * along_axes
+        weighted = _softmax(log_joint)[..., None] * along_axes
         return np.einsum("bke,kde->bd", weighted, self._axes, optimize=True)
 
 
@@ -123,8 +123,7 @@ class IdealDenoiser:
     def posterior(self, x: ndarray, t) -> ndarray:
         """Probability of each point given x_t: (B, N). At t = 0 it is the nearest point's."""
         flat = _rows(x)
-        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        alpha, sigma = spread(alpha, flat), spread(sigma, flat)
+        alpha, sigma = self.schedule.at(t, flat)
         half_squared = (self._flat**2).sum(-1) / 2
         # (|x|^2 - |x - alpha point|^2) / 2:
         closeness = alpha * (flat @ self._flat.T) - alpha**2 * half_squared

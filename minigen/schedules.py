@@ -84,7 +84,7 @@ class Schedule:
             return 2 * (np.log(self.alpha(t)) - np.log(self.sigma(t)))
 
     def f(self, t) -> ndarray:
-        """Drift d log alpha / dt of the forward equation dx = f x dt + g dw (Song et al. eq. 5)."""
+        """Rate d log alpha / dt of the drift of dx = f x dt + g dw (Song et al. eq. 5)."""
         return _slope(self.alpha, t) / np.maximum(self.alpha(t), SMALLEST_ALPHA)
 
     def g2(self, t) -> ndarray:
@@ -117,16 +117,21 @@ class Schedule:
         alpha_bar = self.alpha_bar(self.grid(steps))
         return 1 - alpha_bar[1:] / alpha_bar[:-1]
 
-    def time(self, log_snr) -> ndarray:
-        """The t at which the log-SNR has a given value, by bisection: the log-SNR only falls."""
-        t = np.full(np.shape(log_snr), 0.5)
+    def time(self, level) -> ndarray:
+        """The t at which the log-SNR has this level, by bisection: the log-SNR only falls."""
+        t = np.full(np.shape(level), 0.5)
         for step in 0.5 ** np.arange(2, 60):
-            t = np.where(self.log_snr(t) > log_snr, t + step, t - step)
+            t = np.where(self.log_snr(t) > level, t + step, t - step)
         return t
+
+    def at(self, t, x: ndarray) -> tuple[ndarray, ndarray]:
+        """alpha and sigma at t, a scalar or (B,), as arrays that multiply x (B, ...)."""
+        return spread(self.alpha(t), x), spread(self.sigma(t), x)
 
     def noisy(self, clean: ndarray, noise: ndarray, t) -> ndarray:
         """x_t = alpha clean + sigma noise (DDPM eq. 4); clean, noise (B, ...), t scalar or (B,)."""
-        return spread(self.alpha(t), clean) * clean + spread(self.sigma(t), clean) * noise
+        alpha, sigma = self.at(t, clean)
+        return alpha * clean + sigma * noise
 
     def scaled(self, x_t: ndarray, t) -> ndarray:
         """x_t / scale: what a network is shown, of variance near 1 at every t if the data's is."""
@@ -326,7 +331,8 @@ def agreed(schedule: Schedule | None, net, default: Schedule) -> Schedule:
 def even_draws(n: int, rng: Generator) -> ndarray:
     """n numbers in [0, 1), each alike likely to lie anywhere, but spread evenly: (n,).
 
-    A mean over them, such as a loss over random times, is less noisy than over n draws.
+    A mean over them, such as a loss over random times, is less noisy than over n draws (Kingma et
+    al. 2021, appendix I.1).
     """
     return (rng.random() + np.arange(n) / n) % 1
 

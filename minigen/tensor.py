@@ -312,7 +312,7 @@ def _admit(name, args, silent: bool):
         arrays.append(x)
     lent = [] if silent else None
     if not plain:
-        arrays = [_admit_one(name, x, dtype, lent) for x in args]
+        arrays = [x if type(x) in _PLAIN else _admit_one(name, x, dtype, lent) for x in args]
     return arrays, dtype, lent
 
 

@@ -296,6 +296,8 @@ def test_one_line_says_what_it_is():
     assert repr(two_states(0.1, 0.4)) == "MarkovChain of 2 states, 2 parameters"
     started = MarkovChain(np.eye(65), initial=np.eye(65)[0])
     assert repr(started) == "MarkovChain of 65 states, 4,224 parameters"  # (65 + 1) x 64
+    of_pairs = MarkovChain.fit(np.arange(100) % 7 % 3, states=3, order=2, pseudocount=1.0)
+    assert repr(of_pairs) == "MarkovChain of 9 states, 18 parameters"  # 2 free in a row
     assert repr(NGram(2, 3)) == "NGram(order=2, vocab_size=3, smoothing='kneser-ney'), not fitted"
     fitted = NGram(1, 3, smoothing=None).fit(np.array([0, 1, 0, 2]))
     # windows 0 1 2, 01 10 02; contexts: the empty one, 0 and 1

@@ -67,7 +67,7 @@ class BlockDiffusion(MaskedDiffusion):
         known: ndarray | None = None, temperature: float = 1.0, top_k: int | None = None,
         top_p: float | None = None, cache: bool = True,
     ) -> Iterator[ndarray]:  # fmt: skip
-        """Every state, each (n, length), block after block; arguments as of `MaskedDiffusion`, and
+        """Every state, each (n, length), block after block. As in `MaskedDiffusion`, and besides:
 
         Args:
             length: tokens in all, whole blocks; the context if not given. Beyond the context: when

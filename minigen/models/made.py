@@ -69,9 +69,9 @@ class MADE(Walks):
         x = self._checked(x)
         at_least = x[:, :, None] >= np.arange(1, self.levels)  # (B, D, V - 1)
         indicators = at_least.reshape(len(x), -1).astype(np.float32)
-        others = self.network(indicators).reshape(at_least.shape)
+        above_0 = self.network(indicators).reshape(at_least.shape)
         level_0 = np.zeros((*x.shape, 1), np.float32)
-        return ops.concatenate([level_0, others], axis=2)
+        return ops.concatenate([level_0, above_0], axis=2)
 
     def network(self, indicators) -> Tensor:
         """Indicators (B, D (V - 1)), floats -> logits of levels 1 .. V - 1: (B, D (V - 1))."""
@@ -104,7 +104,8 @@ class MADE(Walks):
         x = np.zeros((n, self.dimensions), np.int64)
         yield x
         commit = sampling.write(sampling.draw(rng, temperature))
-        yield from sampling.walk(x, (*self.order, None), predict, commit)
+        order = (*self.order, None)  # nothing comes after the last
+        yield from sampling.walk(x, order, predict, commit)
 
     # -- log_prob ----------------------------------------------------------------------------------
 

@@ -74,8 +74,9 @@ class MarkovChain:
 
     def __repr__(self) -> str:
         states = len(self.transition)
-        rows = states if self.initial is None else states + 1
-        return f"MarkovChain of {states:,} states, {rows * (states - 1):,} parameters"
+        free = states * (self._symbols - 1)  # a window can only be followed by V others
+        free += 0 if self.initial is None else states - 1
+        return f"MarkovChain of {states:,} states, {free:,} parameters"
 
     # -- fit ---------------------------------------------------------------------------------------
 
@@ -158,6 +159,7 @@ class MarkovChain:
             if late > 2**40:
                 far = self.distance(late)
                 raise ValueError(f"transition: d(t) is still {far:.3f} after 2^40 steps")
+        # negated, for bisect wants values that rise
         return bisect_left(range(late), -epsilon, key=lambda steps: -self.distance(steps))
 
     def entropy_rate(self) -> float:

@@ -191,7 +191,8 @@ def left_to_right(model: MaskedDiffusion, x: ndarray) -> ndarray:
     than the one that `bound` is about: it shares the network, and knows only this one order.
     """
     x = model._checked(x)
-    size = getattr(model, "block_size", x.shape[1])  # of each block, the i-th token in one pass
+    # In one pass the i-th token of each block (of BlockDiffusion; else all is one block).
+    size = getattr(model, "block_size", x.shape[1])
     log_p = np.zeros(len(x))
     for i in range(size):
         hidden = np.tile(np.arange(size) >= i, (len(x), x.shape[1] // size))

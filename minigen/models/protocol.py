@@ -59,7 +59,7 @@ class Trains(Protocol):
 
 
 class Scores(Protocol):
-    """One of the two, or both: nats per example, (B,)."""
+    """One of the two, or both (so nothing is checked against it): nats per example, (B,)."""
 
     def log_prob(self, x: ndarray) -> ndarray:
         """Exact."""

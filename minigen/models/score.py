@@ -27,9 +27,9 @@ class ScoreSDE(Walks):
     """A score-based model of densities, with the likelihood of its probability-flow ODE.
 
     Up to EXACT_DIMENSIONS dimensions there is `log_prob`, exact for this model up to the steps of
-    the integrator. Beyond, the method is not there (`hasattr` is false), only its unbiased
-    estimate: `bound`. For grey levels put `evaluate.Dequantized` around the model: then it is a
-    bound on their probability.
+    the integrator (and FIRST_TIME). Beyond, the method is not there (`hasattr` is false), only its
+    unbiased estimate: `bound`. For grey levels put `evaluate.Dequantized` around the model: then it
+    is a bound on their probability.
 
     Args:
         net: called as net(x, t), see `minigen.networks`; x comes with variance near 1, and the

@@ -105,7 +105,7 @@ class Transformer:
         if end > self.context:
             name = type(self).__name__
             raise ValueError(f"{name}: {end} positions, but its context is {self.context}")
-        return h + self.positions.weight[positions]
+        return h + self.positions.weight[positions]  # a slice, as a rule: no need to look up
 
     def new_caches(self, batch: int) -> list[nn.KeyValueCache]:
         """Empty caches, one a layer."""
@@ -167,7 +167,7 @@ class PatchTransformer(Transformer):
     ) -> None:  # fmt: skip
         if len(shape) != 3 or patch < 1 or shape[1] % patch or shape[2] % patch:
             raise ValueError(f"patch: squares of side {patch} do not tile an image of {shape}")
-        self.shape, self.patch, self.classes = shape, patch, classes
+        self.shape, self.patch, self.classes = tuple(shape), patch, classes
         C, Y, X = shape
         self.inputs = nn.Linear(C * patch**2, width, rng=rng)
         self.outputs = nn.Linear(width, C * patch**2, rng=rng, std=0.02)

@@ -36,10 +36,13 @@ class Window:
     def reader(self, batch: int, cache: bool):
         """read(x, settled, end) -> logits (B, end - start - seen, V) of what is new up to `end`.
 
-        start: first column of the window in which column end - 1 stands. seen: how many columns
-        from there on are in the cache. settled: columns of x before it will not change, so their
-        keys and values stay. One block ends at `settled`, one at `end`. Where the window has just
-        moved, and always without `cache`, seen is 0: all of the window is read again.
+            columns of x:   start ......... seen ......... settled ......... end
+                            | in the cache  | finished     | the open block  |
+
+        start: where the window begins in which column end - 1 stands. seen: how many columns from
+        there on are in the cache. settled: columns before it will not change, so their keys and
+        values stay. Where the window has just moved, and always without `cache`, seen is 0: all of
+        the window is read again.
         """
         caches, held = None, None  # held: start of the window that the caches belong to
 
@@ -55,7 +58,7 @@ class Window:
             with no_grad():
                 logits = self.network(x[:, start + seen : end], mask, caches=caches).data
             for one in caches:
-                one.seen = settled - start
+                one.seen = settled - start  # the open block will change: it is not kept
             return logits
 
         return read

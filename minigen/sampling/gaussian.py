@@ -82,10 +82,10 @@ def ddim(
     draw = normals(rng, noise) if eta > 0 else None
 
     def commit(x, clean, now, after):
-        all_of_it = schedule.sigma(after) ** 2
-        variance = eta**2 * all_of_it * schedule.fresh_noise(now, after)
-        old = spread(np.sqrt(all_of_it - variance), x) * noise_in(schedule, x, clean, now)
-        moved = spread(schedule.alpha(after), x) * clean + old
+        noise_after = schedule.sigma(after) ** 2
+        variance = eta**2 * noise_after * schedule.fresh_noise(now, after)
+        kept = spread(np.sqrt(noise_after - variance), x) * noise_in(schedule, x, clean, now)
+        moved = spread(schedule.alpha(after), x) * clean + kept
         return moved if variance == 0 else moved + spread(np.sqrt(variance), x) * draw(x)
 
     return commit
@@ -165,16 +165,16 @@ def multistep(schedule: Schedule) -> Commit:
     It steps in half the log-SNR, best in even steps of that (`schedule.time` finds them). The first
     step, and the last one to sigma = 0 (an infinite step), are DDIM's.
     """
-    memory = {"until": None}
+    memory = {"until": None}  # where the step before ended: a second walk begins with a first step
 
     def commit(x, clean, now, after):
         h = float(schedule.log_snr(after) - schedule.log_snr(now)) / 2
-        ahead = clean
+        extrapolated = clean
         if memory["until"] == now and np.isfinite(h):
-            ahead = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
+            extrapolated = clean + (clean - memory["clean"]) * spread(h / (2 * memory["h"]), x)
         memory.update(until=after, clean=clean, h=h)
         shrink = spread(schedule.sigma(after), x) / spread(schedule.positive_sigma(now), x)
-        return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * ahead
+        return shrink * x - spread(schedule.alpha(after) * np.expm1(-h), x) * extrapolated
 
     return commit
 
@@ -193,7 +193,7 @@ def langevin(
     draw = normals(rng, noise)
 
     def commit(x, clean, now, after):
-        alpha, sigma = spread(schedule.alpha(now), x), spread(schedule.sigma(now), x)
+        alpha, sigma = schedule.at(now, x)
         for _ in range(repeats):
             x = x + (alpha * clean - x) * (step / 2) + step**0.5 * sigma * draw(x)
             clean = denoise(x, now)

@@ -11,7 +11,7 @@ clean thing and commit to a little more of it. The families differ in what one s
     Gaussian        the time, 1 down to 0  the clean x             a little precision everywhere
     ODE likelihood  the time, 0 up to 1    the slope, not clean x  where a point and its density go
 
-Two commits ask `denoise` again themselves, within their step: Heun's rule and Langevin's.
+Three commits predict again themselves, within their step: Heun's, Langevin's and Runge-Kutta's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
