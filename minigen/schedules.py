@@ -90,7 +90,7 @@ class Schedule:
     def g2(self, t) -> ndarray:
         """Squared diffusion g^2: how fast noise comes in, d sigma^2 / dt less 2 f sigma^2.
 
-        (The drift f scales the noise that is there along with the signal.)
+        (The rate f shrinks the noise that is there along with the signal.)
         """
         return _slope(lambda s: self.sigma(s) ** 2, t) - 2 * self.f(t) * self.sigma(t) ** 2
 

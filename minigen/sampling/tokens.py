@@ -36,6 +36,7 @@ def top_k(logits: ndarray, k: int) -> ndarray:
 
 def top_p(logits: ndarray, p: float) -> ndarray:
     """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
+    logits = _valid(logits)
     arguments.within("(0, 1]", top_p=p)
     sorted_probabilities = -np.sort(-probabilities(logits), axis=-1)
     before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
@@ -186,7 +187,7 @@ def ranks(scores: ndarray) -> ndarray:
 def _valid(logits):
     logits = np.asarray(logits)
     # (the largest of a row is NaN if one of its numbers is)
-    if logits.ndim == 0 or not np.isfinite(logits.max(-1)).all():
+    if not logits.shape or not logits.shape[-1] or not np.isfinite(logits.max(-1)).all():
         expected = "numbers or -inf, one finite in each row"
         raise ValueError(f"logits (..., V): expected {expected}, got {logits}")
     return logits

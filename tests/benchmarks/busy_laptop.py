@@ -1,7 +1,7 @@
 """Every lesson and the main job with one and two threads, quiet and beside one busy process.
 
 `python -m tests.benchmarks.busy_laptop`, on a machine of two cores where nothing else runs: about
-80 minutes. Seconds on the wall clock, Python's start included; one run of each, the four of a job
+an hour. Seconds on the wall clock, Python's start included; one run of each, the four of a job
 one after the other. The busy process computes without end, as a page in a browser may. Beside it a
 job may take three times as long as alone; then it is stopped, and "> " stands before its seconds.
 `python -m tests.benchmarks.busy_laptop 07 main` measures only those.
@@ -49,7 +49,7 @@ def seconds(job: str, threads: int, limit: float | None = None) -> float:
             env=os.environ | {"OPENBLAS_NUM_THREADS": str(threads)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # so that a notebook's kernel can be stopped with it
+            start_new_session=True,  # (a kernel has its own, and ends soon after its parent)
         )
         try:
             if process.wait(limit):
@@ -57,6 +57,7 @@ def seconds(job: str, threads: int, limit: float | None = None) -> float:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            time.sleep(3)  # until a notebook's kernel has ended, too
             return limit
         return time.perf_counter() - start
 

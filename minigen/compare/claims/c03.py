@@ -58,7 +58,7 @@ CLAIM = Claim(
     expected="The contrary, as in lesson 10, with one network each: the temperature hurts more.",
     delta=0.05,
     scope="8 x 8 digits, 30 seconds' worth, five seeds; one dial each, the mean of half and double"
-    " (half the betas is better than one); DDIM in 10 steps of a chain that is not the one of"
+    " (half the betas even helps); DDIM in 10 steps of a chain that is not the one of"
     " training",
     cells=experiment.asked("c03:dials", ("GPT", "DDPM", "U-Net"), seconds=8),
     effects=effects,
