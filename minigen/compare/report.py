@@ -236,7 +236,7 @@ AR, DIFFUSION, GPT = "autoregression", "diffusion", "a GPT"
 UNET, DDPM, MASKED = "a DDPM with a U-Net", "a DDPM of the same body", "masked diffusion"
 TASKS = (
     *(
-        Task(f"{wanted}: {model} or {GPT}", claim, model, GPT, about=about)
+        Task(f"{wanted} ({model} or {GPT})", claim, model, GPT, about=about)
         for wanted, claim in (("images of high quality", "C5"), ("diverse images", "C6"))
         for model, about in ((UNET, "U-Net"), (DDPM, "DDPM"), (MASKED, "masked"))
     ),
@@ -247,11 +247,11 @@ TASKS = (
     Task("continuing what begins", "C11", AR, DIFFUSION, about="top"),
     Task("filling in what is missing elsewhere", "C11", DIFFUSION, AR, about="(?!top)"),
     *(
-        Task(f"rules of the whole: {model} or {GPT}", "C4", model, GPT, about=about)
+        Task(f"rules of the whole ({model} or {GPT})", "C4", model, GPT, about=about)
         for model, about in ((MASKED, ".*masked minus"), (DDPM, ".*DDPM minus"))
     ),
     *(
-        Task(f"{few}, repeated: {MASKED} or {GPT}", "C16", MASKED, GPT, about=few)
+        Task(f"{few}, repeated ({MASKED} or {GPT})", "C16", MASKED, GPT, about=few)
         for few in ("300 digits", "100 digits", "50,000 letters")
     ),
     Task("training that forgives", "C14", DIFFUSION, AR),
