@@ -50,7 +50,9 @@ class Schedule:
     def __post_init__(self):
         arguments.whole(1, MOST_STEPS, steps=getattr(self, "steps", 1))
         log_snr = self.log_snr(np.linspace(0, 1, 1001))
-        if not np.all(np.diff(log_snr) <= 0):
+        with np.errstate(invalid="ignore"):  # inf - inf, refused below
+            falls = np.all(np.diff(log_snr) <= 0)
+        if not falls:
             what = "the log-SNR does not fall from t = 0 to t = 1"
             raise ValueError(f"{self}: with these values {what}")
         left = self.alpha_bar(1.0) / self.prior_std**2

@@ -108,7 +108,8 @@ def form(claim) -> str:
     if not isinstance(claim, Claim):
         return "no Claim"
     if not isinstance(claim.statement, str) or not SENTENCE.match(claim.statement.strip()):
-        return "the statement is not: ARM has higher (or lower) FIGURE than ARM"
+        names = f"FIGURE: {', '.join(FIGURES)}; ARM: {', '.join(DIGITS)}"
+        return f"not read as: ARM has higher (or lower) FIGURE than ARM ({names})"
     first, second, _, _ = parsed(claim.statement)
     if first == second:
         return "the statement compares an arm with itself"
