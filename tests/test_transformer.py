@@ -156,7 +156,8 @@ def test_cut_windows_joined_again_are_what_was_cut(length):
 
 
 def test_patches_come_back_to_their_place():
-    net = PatchTransformer((2, 4, 6), patch=2, layers=1, heads=1, width=8, rng=generator())
+    net = PatchTransformer([2, 4, 6], patch=2, layers=1, heads=1, width=8, rng=generator())
+    assert net.shape == (2, 4, 6)
     x = generator().standard_normal((3, 2, 4, 6), np.float32)
     patches = net._cut(x)
     assert patches.shape == (3, 6, 8)

@@ -19,28 +19,28 @@ Where = Callable[[Generator, ndarray, ndarray], ndarray]  # see `at_random`
 # -- logits ----------------------------------------------------------------------------------------
 
 
-def temperature(logits: ndarray, t: float) -> ndarray:
-    """Logits / t: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
+def temperature(logits: ndarray, temperature: float) -> ndarray:
+    """Logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the largest (the first)."""
     logits = _valid(logits)
-    arguments.within("[0, inf)", temperature=t)
+    arguments.within("[0, inf)", temperature=temperature)
     logits = logits - logits.max(-1, keepdims=True)
-    return top_k(logits, 1) if t == 0 else logits / t
+    return top_k(logits, 1) if temperature == 0 else logits / temperature
 
 
-def top_k(logits: ndarray, k: int) -> ndarray:
+def top_k(logits: ndarray, top_k: int) -> ndarray:
     """All but the k largest become -inf (ties: the first stay); k beyond V keeps all."""
     logits = _valid(logits)
-    arguments.whole(1, top_k=k)
-    return np.where(ranks(logits) < k, logits, -np.inf)
+    arguments.whole(1, top_k=top_k)
+    return np.where(ranks(logits) < top_k, logits, -np.inf)
 
 
-def top_p(logits: ndarray, p: float) -> ndarray:
+def top_p(logits: ndarray, top_p: float) -> ndarray:
     """The fewest most likely tokens that together reach p stay (nucleus, Holtzman et al. 2020)."""
     logits = _valid(logits)
-    arguments.within("(0, 1]", top_p=p)
+    arguments.within("(0, 1]", top_p=top_p)
     sorted_probabilities = -np.sort(-probabilities(logits), axis=-1)
     before = np.cumsum(sorted_probabilities, axis=-1) - sorted_probabilities
-    keep = np.sum((before < p) | (p == 1), axis=-1, keepdims=True)
+    keep = np.sum((before < top_p) | (top_p == 1), axis=-1, keepdims=True)
     return np.where(ranks(logits) < keep, logits, -np.inf)
 
 
@@ -77,8 +77,8 @@ def draw(
     return lambda logits: categorical(_sharpened(logits, temperature, top_k, top_p), rng)
 
 
-def _sharpened(logits, t, k, p):
-    logits = logits if t == 1 else temperature(logits, t)
+def _sharpened(logits, at, k, p):
+    logits = logits if at == 1 else temperature(logits, at)
     logits = logits if k is None else top_k(logits, k)
     return logits if p is None else top_p(logits, p)
 
