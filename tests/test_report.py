@@ -50,7 +50,8 @@ def made_up(cell, rng) -> dict:
         told["moved"] = [near(0.9)] * told["order"] + [0.0] * (7 - told["order"])
     else:
         others = {
-            "dials": {"added": near(0)}, "captured": {"valid": near()},
+            "dials": {"added": near(0), "told": [near(0.7) for _ in range(3)]},
+            "captured": {"valid": near()},
             "letters": {"exact_bits": near(2), "words_known": near()},
             "likelihoods": {"gpt_mass_off": 1e-7, "masked_mass_off": 1e-7, "bound_gap": near()},
             "chain": {"variance_off": 2.0, "memory": 3.0}, "changed": metrics(),
